@@ -1,0 +1,66 @@
+/// The reference backend: double arithmetic, one lane, no third party. Slow, plain, and what the others are held to.
+#pragma once
+
+#include <distill/core/scalar.hpp>
+#include <distill/kernel/row_loop.hpp>
+
+#include <cstddef>
+#include <type_traits>
+
+namespace distill {
+
+namespace detail {
+
+/// A team of one lane.
+struct single_lane {
+    using number = scalar<double>;
+    using real = double;
+
+    struct tile {
+        std::ptrdiff_t begin, end;
+    };
+
+    template <class Body>
+    constexpr void for_each_tile(std::ptrdiff_t count, const Body& body) const {
+        constexpr std::ptrdiff_t length = 1024;
+        for (std::ptrdiff_t begin = 0; begin < count; begin += length)
+            body(tile{begin, begin + length < count ? begin + length : count});
+    }
+    template <class Body>
+    constexpr void for_each(const tile& t, const Body& body) const {
+        for (std::ptrdiff_t at = t.begin; at < t.end; ++at) body(at);
+    }
+    template <class Element>
+    constexpr number load(const Element* row, std::ptrdiff_t at) const {
+        return static_cast<double>(row[at]);
+    }
+    template <class Element>
+    constexpr void store(Element* row, std::ptrdiff_t at, number x) const {
+        if constexpr (std::is_same_v<Element, double>)
+            row[at] = x.value;
+        else
+            row[at] = static_cast<Element>(static_cast<float>(x.value));
+    }
+    constexpr number active(std::ptrdiff_t, number x) const { return x; }
+    constexpr number indices(std::ptrdiff_t at) const { return static_cast<double>(at); }
+    constexpr double sum(number x) const { return x.value; }
+    constexpr double maximum(number x) const { return x.value; }
+    constexpr double minimum(number x) const { return x.value; }
+    constexpr bool any(bool mask) const { return mask; }
+};
+
+}  // namespace detail
+
+/// The oracle: every contract holds on it, at double precision whatever the element types.
+struct reference {
+    template <class Job>
+    constexpr kernel::row_sums run(const Job& job) const {
+        const kernel::row_blocks blocks{job.in.student.rows};
+        kernel::row_sums sums;
+        for (std::ptrdiff_t b = 0; b < blocks.count(); ++b)
+            sums = sums + kernel::run_rows(detail::single_lane{}, job, blocks.begin(b), blocks.end(b));
+        return sums;
+    }
+};
+
+}  // namespace distill

@@ -1,0 +1,137 @@
+/// Loads and stores of packs, with conversion from and to every element type.
+///
+/// half and bfloat16 are converted in the integer unit: exact on the way in, rounded once to nearest even on the way out.
+#pragma once
+
+#include <distill/backend/simd/pack.hpp>
+
+#include <Eigen/Core>
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace distill::simd {
+
+namespace detail {
+
+template <int Width>
+struct halfwords {
+    typedef std::uint16_t type __attribute__((vector_size(2 * Width)));
+    typedef std::uint32_t words __attribute__((vector_size(4 * Width)));
+};
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> from_words(const typename halfwords<Width>::words& v) {
+    pack<float, Width> p;
+    std::memcpy(&p.lanes, &v, sizeof v);
+    return p;
+}
+
+template <int Width>
+DISTILL_INLINE void widen(const void* source, typename halfwords<Width>::words& words) {
+    typename halfwords<Width>::type narrow;
+    std::memcpy(&narrow, source, sizeof narrow);
+    words = __builtin_convertvector(narrow, typename halfwords<Width>::words);
+}
+
+template <int Width>
+DISTILL_INLINE void narrow(const typename halfwords<Width>::words& words, void* destination) {
+    const auto halves = __builtin_convertvector(words, typename halfwords<Width>::type);
+    std::memcpy(destination, &halves, sizeof halves);
+}
+
+}  // namespace detail
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> load_floats(const float* source) {
+    pack<float, Width> p;
+    std::memcpy(&p.lanes, source, sizeof p.lanes);
+    return p;
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> load_floats(const Eigen::bfloat16* source) {
+    typename detail::halfwords<Width>::words words;
+    detail::widen<Width>(source, words);
+    return detail::from_words<Width>(words << 16);
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> load_floats(const Eigen::half* source) {
+    using words = typename detail::halfwords<Width>::words;
+    words w;
+    detail::widen<Width>(source, w);
+    const words magnitude = w & 0x7fffu;
+    const words shifted = magnitude << 13;
+    const words normal = shifted + (112u << 23);        // exponent bias 15 -> 127
+    const words special = shifted | 0x7f800000u;        // infinity, NaN
+    words subnormal;                                    // mantissa * 2^-24, zero included
+    const auto scaled = __builtin_convertvector(magnitude, typename pack<float, Width>::floats) * 0x1p-24f;
+    std::memcpy(&subnormal, &scaled, sizeof scaled);
+    const words finite = magnitude < 0x0400u ? subnormal : normal;
+    return detail::from_words<Width>((magnitude >= 0x7c00u ? special : finite) | ((w & 0x8000u) << 16));
+}
+
+template <int Width>
+DISTILL_INLINE void store_floats(float* destination, const pack<float, Width>& p) {
+    std::memcpy(destination, &p.lanes, sizeof p.lanes);
+}
+
+template <int Width>
+DISTILL_INLINE void store_floats(Eigen::bfloat16* destination, const pack<float, Width>& p) {
+    using words = typename detail::halfwords<Width>::words;
+    words w;
+    std::memcpy(&w, &p.lanes, sizeof w);
+    const words rounded = (w + 0x7fffu + ((w >> 16) & 1u)) >> 16;
+    const words quiet = (w >> 16) | 0x0040u;
+    detail::narrow<Width>((w & 0x7fffffffu) > 0x7f800000u ? quiet : rounded, destination);
+}
+
+template <int Width>
+DISTILL_INLINE void store_floats(Eigen::half* destination, const pack<float, Width>& p) {
+    using words = typename detail::halfwords<Width>::words;
+    words w;
+    std::memcpy(&w, &p.lanes, sizeof w);
+    const words magnitude = w & 0x7fffffffu;
+    const words sign = (w >> 16) & 0x8000u;
+    const words normal = (magnitude - (112u << 23) + 0x0fffu + ((magnitude >> 13) & 1u)) >> 13;
+    // Below 2^-14: adding 1/2 puts the half's last place at the float's, and the addition rounds to nearest even.
+    words sum;
+    const auto shifted = detail::from_words<Width>(magnitude).lanes + 0.5f;
+    std::memcpy(&sum, &shifted, sizeof sum);
+    const words subnormal = sum - 0x3f000000u;
+    const words finite = magnitude < 0x38800000u ? subnormal : normal;
+    const words special = magnitude > 0x7f800000u ? (words{} + 0x7e00u) : (words{} + 0x7c00u);
+    detail::narrow<Width>((magnitude >= 0x477ff000u ? special : finite) | sign, destination);
+}
+
+/// Width consecutive elements as Floats.
+template <class Float, int Width, class Element>
+DISTILL_INLINE pack<Float, Width> load(const Element* source) {
+    if constexpr (std::is_same_v<Float, float>) {
+        return load_floats<Width>(source);
+    } else if constexpr (std::is_same_v<Element, double>) {
+        pack<double, Width> p;
+        std::memcpy(&p.lanes, source, sizeof p.lanes);
+        return p;
+    } else {
+        return pack<double, Width>::from(
+            __builtin_convertvector(load_floats<Width>(source).lanes, typename pack<double, Width>::floats));
+    }
+}
+
+template <class Float, int Width, class Element>
+DISTILL_INLINE void store(Element* destination, const pack<Float, Width>& p) {
+    if constexpr (std::is_same_v<Element, double>) {
+        const auto wide = __builtin_convertvector(p.lanes, typename pack<double, Width>::floats);
+        std::memcpy(destination, &wide, sizeof wide);
+    } else if constexpr (std::is_same_v<Float, float>) {
+        store_floats<Width>(destination, p);
+    } else {
+        store_floats<Width>(destination, pack<float, Width>::from(__builtin_convertvector(
+                                             p.lanes, typename pack<float, Width>::floats)));
+    }
+}
+
+}  // namespace distill::simd

@@ -1,0 +1,126 @@
+/// Elementary functions of packs.
+///
+/// float: polynomials fitted by the Remez algorithm. Largest relative error over the stated range, measured against double
+/// by tests/unit/backend/simd_math.cpp:
+///     exp2     [-126, 127]            2e-7     exactly 0 below -126.5, exactly 1 at 0
+///     exp      [-87, 88]              3e-7     0 below, held at exp(88) above
+///     expm1    [-87, 88]              4e-7
+///     log      [1.2e-38, 3e38]        2e-7     values below are taken as 1.2e-38: log(0) is about -87.3
+///     log1p    (-1, 1e38]             3e-7
+///     sqrt     [0, 3e38]              2e-7
+/// double: the standard library's functions, lane by lane.
+#pragma once
+
+#include <distill/backend/simd/pack.hpp>
+
+namespace distill::simd {
+
+namespace detail {
+
+inline constexpr double log2_e = 1.4426950408889634074;
+inline constexpr double ln_2 = 0.69314718055994530942;
+inline constexpr double smallest_normal = 1.1754943508222875e-38;
+
+/// coefficients[0] + coefficients[1] x + ...
+template <class Pack, std::size_t Count>
+DISTILL_INLINE Pack polynomial(const Pack& x, const double (&coefficients)[Count]) {
+    Pack value(coefficients[Count - 1]);
+    for (std::size_t k = Count - 1; k > 0; --k) value = fma(value, x, Pack(coefficients[k - 1]));
+    return value;
+}
+
+/// log of m 2^e where x = m 2^e - offset: both log and log1p end here. f = m - 1 in [sqrt(1/2) - 1, sqrt(2) - 1].
+template <class Pack>
+DISTILL_INLINE Pack log_from_parts(const Pack& f, const typename Pack::integers& e) {
+    constexpr double tail[] = {0.333333316579, -0.25000819809, 0.200012283033, -0.166233942426,
+                               0.142017631311, -0.13159876924, 0.127613868712, -0.0763497468826};
+    const Pack square = f * f;
+    const Pack exponent = Pack::from(__builtin_convertvector(e, typename Pack::floats));
+    // f - f^2 / 2 + f^3 t(f) + e ln 2, smallest parts first.
+    const Pack small = fma(square * f, polynomial(f, tail), square * Pack(-0.5));
+    return fma(exponent, Pack(ln_2), f + small);
+}
+
+inline constexpr std::int32_t half_root_bits = 0x3f3504f3;  // sqrt(1/2)
+
+}  // namespace detail
+
+/// 2^y for y <= 127.
+template <int Width>
+DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
+    using P = pack<float, Width>;
+    // Coefficients 1 .. 5; coefficient 0 is exactly 1.
+    constexpr double tail[] = {0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118};
+    const P held = max(y, P(-127.0));
+    const typename P::integers biased = __builtin_convertvector((held + P(127.5)).lanes, typename P::integers);
+    const P fraction = held - (P::from(__builtin_convertvector(biased, typename P::floats)) - P(127.0));
+    const P mantissa = fma(detail::polynomial(fraction, tail), fraction, P(1.0));
+    return mantissa * P::from_bits(biased << 23);
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> exp(const pack<float, Width>& x) {
+    using P = pack<float, Width>;
+    const P held = min(max(x, P(-88.0)), P(88.0));
+    const typename P::integers biased =
+        __builtin_convertvector(fma(held, P(detail::log2_e), P(127.5)).lanes, typename P::integers);
+    const P n = P::from(__builtin_convertvector(biased, typename P::floats)) - P(127.0);
+    // ln 2 in two parts: n times the first is exact.
+    const P rest = fma(n, P(2.12194440e-4), fma(n, P(-0.693359375), held));
+    return exp2(rest * P(detail::log2_e)) * P::from_bits(biased << 23);
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> expm1(const pack<float, Width>& x) {
+    using P = pack<float, Width>;
+    constexpr double series[] = {1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320};
+    return select(abs(x) < P(0.5), x * detail::polynomial(min(max(x, P(-0.5)), P(0.5)), series), exp(x) - P(1.0));
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> log(const pack<float, Width>& x) {
+    using P = pack<float, Width>;
+    typename P::integers v;
+    max(x, P(detail::smallest_normal)).bits(v);
+    const typename P::integers e = (v - detail::half_root_bits) >> 23;
+    return detail::log_from_parts(P::from_bits(v - (e << 23)) - P(1.0), e);
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> log1p(const pack<float, Width>& x) {
+    using P = pack<float, Width>;
+    typename P::integers v;
+    const P held = min(x, P(1e38));
+    max(P(1.0) + held, P(detail::smallest_normal)).bits(v);
+    const typename P::integers e = (v - detail::half_root_bits) >> 23;
+    // (1 + x) 2^-e - 1 = x 2^-e + (2^-e - 1): x itself where e = 0, so nothing is lost near 0.
+    const P scale = P::from_bits((127 - e) << 23);
+    return detail::log_from_parts(max(fma(held, scale, scale - P(1.0)), P(-0.3)), e);
+}
+
+template <int Width>
+DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
+    using P = pack<float, Width>;
+    typename P::integers v;
+    x.bits(v);
+    P inverse = P::from_bits(0x5f3759df - (v >> 1));
+    const P half = x * P(0.5);
+    for (int i = 0; i < 3; ++i) inverse = inverse * fma(half * inverse, -inverse, P(1.5));
+    const P root = x * inverse;
+    return fma(fma(root, -root, x), inverse * P(0.5), root);
+}
+
+#define DISTILL_DOUBLE_LANES(function)                                                                    \
+    template <int Width>                                                                                  \
+    DISTILL_INLINE pack<double, Width> function(const pack<double, Width>& x) {                           \
+        return map(x, [](double lane) DISTILL_INLINE_LAMBDA { return std::function(lane); });             \
+    }
+DISTILL_DOUBLE_LANES(exp2)
+DISTILL_DOUBLE_LANES(exp)
+DISTILL_DOUBLE_LANES(expm1)
+DISTILL_DOUBLE_LANES(log)
+DISTILL_DOUBLE_LANES(log1p)
+DISTILL_DOUBLE_LANES(sqrt)
+#undef DISTILL_DOUBLE_LANES
+
+}  // namespace distill::simd

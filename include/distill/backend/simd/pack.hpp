@@ -1,0 +1,157 @@
+/// A SIMD number: several floats or doubles in one vector register.
+///
+/// Written with the vector types that g++ and clang share, so that one text serves every instruction set: the functions
+/// have no target of their own and take the one of the loop they are inlined into (instruction_set.hpp).
+///
+/// Nothing relies on NaN, infinity or the order of additions, so -ffast-math changes no contract.
+#pragma once
+
+#include <distill/core/config.hpp>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace distill::simd {
+
+/// The vector types of a width in lanes.
+template <class Float, int Width>
+struct vectors {
+    using integer = std::conditional_t<sizeof(Float) == 4, std::int32_t, std::int64_t>;
+    typedef Float floats __attribute__((vector_size(sizeof(Float) * Width)));
+    typedef integer integers __attribute__((vector_size(sizeof(Float) * Width)));
+};
+
+/// One truth value per lane: all bits set, or none.
+template <class Float, int Width>
+struct mask {
+    typename vectors<Float, Width>::integers lanes{};
+
+    DISTILL_INLINE mask() = default;
+    DISTILL_INLINE mask(const mask& other) : lanes(other.lanes) {}
+    DISTILL_INLINE mask& operator=(const mask& other) {
+        lanes = other.lanes;
+        return *this;
+    }
+    static DISTILL_INLINE mask from(const typename vectors<Float, Width>::integers& v) {
+        mask m;
+        m.lanes = v;
+        return m;
+    }
+    friend DISTILL_INLINE mask operator|(const mask& a, const mask& b) { return from(a.lanes | b.lanes); }
+    friend DISTILL_INLINE mask operator&(const mask& a, const mask& b) { return from(a.lanes & b.lanes); }
+};
+
+/// Width lanes of Float. The copy constructor is user-provided so that packs, and structs of packs, are passed by reference
+/// under every instruction set: a function that is not inlined is slow, never wrong.
+template <class Float, int Width>
+struct pack {
+    using floats = typename vectors<Float, Width>::floats;
+    using integers = typename vectors<Float, Width>::integers;
+    using mask_type = mask<Float, Width>;
+
+    floats lanes{};
+
+    DISTILL_INLINE pack() = default;
+    DISTILL_INLINE pack(double x) : lanes(floats{} + static_cast<Float>(x)) {}
+    DISTILL_INLINE pack(const pack& other) : lanes(other.lanes) {}
+    DISTILL_INLINE pack& operator=(const pack& other) {
+        lanes = other.lanes;
+        return *this;
+    }
+    static DISTILL_INLINE pack from(const floats& v) {
+        pack p;
+        p.lanes = v;
+        return p;
+    }
+    static DISTILL_INLINE pack from_bits(const integers& v) {
+        pack p;
+        std::memcpy(&p.lanes, &v, sizeof v);
+        return p;
+    }
+    DISTILL_INLINE void bits(integers& v) const { std::memcpy(&v, &lanes, sizeof v); }
+
+    friend DISTILL_INLINE pack operator+(const pack& a, const pack& b) { return from(a.lanes + b.lanes); }
+    friend DISTILL_INLINE pack operator-(const pack& a, const pack& b) { return from(a.lanes - b.lanes); }
+    friend DISTILL_INLINE pack operator*(const pack& a, const pack& b) { return from(a.lanes * b.lanes); }
+    friend DISTILL_INLINE pack operator/(const pack& a, const pack& b) { return from(a.lanes / b.lanes); }
+    friend DISTILL_INLINE pack operator-(const pack& a) { return from(-a.lanes); }
+
+    friend DISTILL_INLINE mask_type operator<(const pack& a, const pack& b) { return mask_type::from(a.lanes < b.lanes); }
+    friend DISTILL_INLINE mask_type operator>(const pack& a, const pack& b) { return mask_type::from(a.lanes > b.lanes); }
+    friend DISTILL_INLINE mask_type operator<=(const pack& a, const pack& b) { return mask_type::from(a.lanes <= b.lanes); }
+    friend DISTILL_INLINE mask_type operator>=(const pack& a, const pack& b) { return mask_type::from(a.lanes >= b.lanes); }
+    friend DISTILL_INLINE pack select(const mask_type& m, const pack& a, const pack& b) {
+        return from(m.lanes ? a.lanes : b.lanes);
+    }
+
+    friend DISTILL_INLINE pack min(const pack& a, const pack& b) { return from(b.lanes < a.lanes ? b.lanes : a.lanes); }
+    friend DISTILL_INLINE pack max(const pack& a, const pack& b) { return from(a.lanes < b.lanes ? b.lanes : a.lanes); }
+    friend DISTILL_INLINE pack abs(const pack& a) {
+        integers v;
+        a.bits(v);
+        return from_bits(v & (integers{} + magnitude_bits));
+    }
+    /// a * b + c, fused where the instruction set can.
+    friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) {
+        return from(a.lanes * b.lanes + c.lanes);
+    }
+    /// NaN of either sign, read from the bits.
+    friend DISTILL_INLINE mask_type is_nan(const pack& a) {
+        integers v;
+        a.bits(v);
+        return mask_type::from((v & (integers{} + magnitude_bits)) > infinity_bits);
+    }
+
+private:
+    using integer = typename vectors<Float, Width>::integer;
+    static constexpr integer magnitude_bits = static_cast<integer>(sizeof(Float) == 4 ? 0x7fffffffLL : 0x7fffffffffffffffLL);
+    static constexpr integer infinity_bits =
+        static_cast<integer>(sizeof(Float) == 4 ? 0x7f800000LL : 0x7ff0000000000000LL);
+};
+
+/// Applies a scalar function lane by lane.
+template <class Float, int Width, class Function>
+DISTILL_INLINE pack<Float, Width> map(const pack<Float, Width>& a, const Function& function) {
+    std::array<Float, Width> lanes;
+    std::memcpy(lanes.data(), &a.lanes, sizeof lanes);
+    for (Float& lane : lanes) lane = function(lane);
+    pack<Float, Width> result;
+    std::memcpy(&result.lanes, lanes.data(), sizeof lanes);
+    return result;
+}
+
+/// The sum of the lanes, in double and in a fixed order.
+template <class Float, int Width>
+DISTILL_INLINE double horizontal_sum(const pack<Float, Width>& a) {
+    double sum = 0.0;
+    for (int i = 0; i < Width; ++i) sum += static_cast<double>(a.lanes[i]);
+    return sum;
+}
+
+template <class Float, int Width>
+DISTILL_INLINE double horizontal_max(const pack<Float, Width>& a) {
+    Float largest = a.lanes[0];
+    for (int i = 1; i < Width; ++i) largest = largest < a.lanes[i] ? a.lanes[i] : largest;
+    return static_cast<double>(largest);
+}
+
+template <class Float, int Width>
+DISTILL_INLINE double horizontal_min(const pack<Float, Width>& a) {
+    Float smallest = a.lanes[0];
+    for (int i = 1; i < Width; ++i) smallest = a.lanes[i] < smallest ? a.lanes[i] : smallest;
+    return static_cast<double>(smallest);
+}
+
+template <class Float, int Width>
+DISTILL_INLINE bool any(const mask<Float, Width>& m) {
+    typename vectors<Float, Width>::integer found = 0;
+    for (int i = 0; i < Width; ++i) found |= m.lanes[i];
+    return found != 0;
+}
+
+}  // namespace distill::simd

@@ -1,0 +1,84 @@
+/// The SIMD team: the lanes of one vector register work on consecutive entries of a row.
+#pragma once
+
+#include <distill/backend/simd/convert.hpp>
+#include <distill/backend/simd/math.hpp>
+#include <distill/backend/simd/pack.hpp>
+
+#include <distill/kernel/row_statistics.hpp>
+
+#include <cstddef>
+#include <limits>
+
+namespace distill::simd {
+
+/// See kernel/row_program.hpp for what a team is. Float is the type computed in, Width the lanes of one register.
+template <class Float, int Width>
+struct team {
+    using number = pack<Float, Width>;
+    using real = Float;
+
+    struct tile {
+        std::ptrdiff_t begin, end;
+    };
+    /// Lanes [0, count) of a group are at entries index, index + 1, ...
+    struct place {
+        std::ptrdiff_t index;
+        int count;
+    };
+
+    /// A tile of each of the three buffers fits in the first-level cache.
+    static constexpr std::ptrdiff_t tile_length = 2048;
+
+    template <class Body>
+    DISTILL_INLINE void for_each_tile(std::ptrdiff_t count, const Body& body) const {
+        for (std::ptrdiff_t begin = 0; begin < count; begin += tile_length)
+            body(tile{begin, begin + tile_length < count ? begin + tile_length : count});
+    }
+
+    template <class Body>
+    DISTILL_INLINE void for_each(const tile& t, const Body& body) const {
+        std::ptrdiff_t index = t.begin;
+        for (; index + Width <= t.end; index += Width) body(place{index, Width});
+        if (index < t.end) body(place{index, static_cast<int>(t.end - index)});
+    }
+
+    template <class Element>
+    DISTILL_INLINE number load(const Element* row, const place& at) const {
+        if (at.count == Width) return simd::load<Float, Width>(row + at.index);
+        Element lanes[Width];
+        for (int i = 0; i < Width; ++i) lanes[i] = i < at.count ? row[at.index + i] : Element{};
+        return select(active_lanes(at), simd::load<Float, Width>(lanes), number(masked_logit));
+    }
+
+    template <class Element>
+    DISTILL_INLINE void store(Element* row, const place& at, const number& x) const {
+        if (at.count == Width) return simd::store<Float, Width>(row + at.index, x);
+        Element lanes[Width];
+        simd::store<Float, Width>(lanes, x);
+        for (int i = 0; i < at.count; ++i) row[at.index + i] = lanes[i];
+    }
+
+    DISTILL_INLINE number active(const place& at, const number& x) const {
+        return at.count == Width ? x : select(active_lanes(at), x, number(0.0));
+    }
+
+    DISTILL_INLINE number indices(const place& at) const { return number(static_cast<double>(at.index)) + lane_numbers(); }
+
+    DISTILL_INLINE double sum(const number& x) const { return horizontal_sum(x); }
+    DISTILL_INLINE double maximum(const number& x) const { return horizontal_max(x); }
+    DISTILL_INLINE double minimum(const number& x) const { return horizontal_min(x); }
+    DISTILL_INLINE bool any(const mask<Float, Width>& m) const { return simd::any(m); }
+
+private:
+    static DISTILL_INLINE number lane_numbers() {
+        number lanes;
+        for (int i = 0; i < Width; ++i) lanes.lanes[i] = static_cast<Float>(i);
+        return lanes;
+    }
+    static DISTILL_INLINE mask<Float, Width> active_lanes(const place& at) {
+        return lane_numbers() < number(static_cast<double>(at.count));
+    }
+};
+
+}  // namespace distill::simd

@@ -1,0 +1,19 @@
+/// Compiler facts the other headers rely on. Needs g++ 12 or clang 14, or newer.
+#pragma once
+
+/// Inlined at every optimisation level. Hot loops are compiled once per instruction set (backend/simd/instruction_set.hpp);
+/// what they call has to end up inside them, or it runs with the consumer's default instructions.
+#define DISTILL_INLINE __attribute__((always_inline)) inline
+
+/// The same for a lambda: `[&](auto at) DISTILL_INLINE_LAMBDA { ... }`.
+#define DISTILL_INLINE_LAMBDA __attribute__((always_inline))
+
+/// Everything that the function calls directly is inlined into it, also what a user wrote without a marker.
+#define DISTILL_FLATTEN __attribute__((flatten))
+
+/// 1 where errors are thrown, 0 where the error handler receives them (core/error.hpp).
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
+#define DISTILL_HAS_EXCEPTIONS 1
+#else
+#define DISTILL_HAS_EXCEPTIONS 0
+#endif

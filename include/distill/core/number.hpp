@@ -1,0 +1,45 @@
+/// What a term may do with a number, and nothing more.
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+
+namespace distill {
+
+/// A number type: a scalar, a SIMD pack, a dual number.
+///
+/// A number converts from double; has + - * / and unary minus; compares with < > <= >= to a mask that `select(mask, a, b)`
+/// consumes; and has abs, min, max, exp, expm1, log, log1p and sqrt, found by argument-dependent lookup. There is no
+/// conversion to bool: a number may be many lanes, so a term chooses with `select`, never with `if`.
+template <class T>
+concept number = std::copyable<T> && std::convertible_to<double, T> && requires(const T& a, const T& b) {
+    { a + b } -> std::same_as<T>;
+    { a - b } -> std::same_as<T>;
+    { a * b } -> std::same_as<T>;
+    { a / b } -> std::same_as<T>;
+    { -a } -> std::same_as<T>;
+    { select(a < b, a, b) } -> std::same_as<T>;
+    { select(a > b, a, b) } -> std::same_as<T>;
+    { select(a <= b, a, b) } -> std::same_as<T>;
+    { select(a >= b, a, b) } -> std::same_as<T>;
+    { abs(a) } -> std::same_as<T>;
+    { min(a, b) } -> std::same_as<T>;
+    { max(a, b) } -> std::same_as<T>;
+    { exp(a) } -> std::same_as<T>;
+    { expm1(a) } -> std::same_as<T>;
+    { log(a) } -> std::same_as<T>;
+    { log1p(a) } -> std::same_as<T>;
+    { sqrt(a) } -> std::same_as<T>;
+};
+
+/// Finiteness read from the bits, so that the answer holds under -ffast-math too.
+constexpr bool is_finite(double x) noexcept {
+    constexpr std::uint64_t exponent = 0x7ff0000000000000u;
+    return (std::bit_cast<std::uint64_t>(x) & exponent) != exponent;
+}
+
+/// A quiet NaN made from bits, which -ffast-math leaves alone.
+constexpr double quiet_nan() noexcept { return std::bit_cast<double>(std::uint64_t{0x7ff8000000000000u}); }
+
+}  // namespace distill

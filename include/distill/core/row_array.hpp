@@ -1,0 +1,60 @@
+/// One number per row (or per sequence), in either of two widths, owned by somebody else.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <ranges>
+#include <type_traits>
+
+namespace distill {
+
+/// A borrowed array of Narrow or Wide values, read as Wide. Made from a pointer and a length, or from any contiguous
+/// range (vector, array, span). Default-constructed: the field was not given.
+template <class Narrow, class Wide>
+class row_array {
+public:
+    constexpr row_array() = default;
+
+    template <std::integral Size>
+    constexpr row_array(const Narrow* values, Size count) noexcept
+        : narrow_(values), size_(static_cast<std::ptrdiff_t>(count)) {}
+
+    template <std::integral Size>
+    constexpr row_array(const Wide* values, Size count) noexcept
+        : wide_(values), size_(static_cast<std::ptrdiff_t>(count)) {}
+
+    template <std::ranges::contiguous_range Range>
+        requires(std::ranges::sized_range<Range> && std::ranges::borrowed_range<Range&> &&
+                 (std::same_as<std::ranges::range_value_t<Range>, Narrow> ||
+                  std::same_as<std::ranges::range_value_t<Range>, Wide>))
+    constexpr row_array(const Range& range) noexcept : row_array(std::ranges::data(range), std::ranges::size(range)) {}
+
+    [[nodiscard]] constexpr Wide operator[](std::ptrdiff_t index) const noexcept {
+        return narrow_ != nullptr ? static_cast<Wide>(narrow_[index]) : wide_[index];
+    }
+    [[nodiscard]] constexpr std::ptrdiff_t size() const noexcept { return size_; }
+    [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+    /// A length without an address.
+    [[nodiscard]] constexpr bool dangling() const noexcept { return size_ != 0 && address() == nullptr; }
+
+    [[nodiscard]] constexpr const void* address() const noexcept {
+        return narrow_ != nullptr ? static_cast<const void*>(narrow_) : static_cast<const void*>(wide_);
+    }
+    [[nodiscard]] constexpr std::size_t bytes() const noexcept {
+        return static_cast<std::size_t>(size_) * (narrow_ != nullptr ? sizeof(Narrow) : sizeof(Wide));
+    }
+
+private:
+    const Narrow* narrow_ = nullptr;
+    const Wide* wide_ = nullptr;
+    std::ptrdiff_t size_ = 0;
+};
+
+/// Weights, advantages, log-probabilities: float or double.
+using row_values = row_array<float, double>;
+
+/// Token ids, labels, offsets: int32 or int64.
+using row_indices = row_array<std::int32_t, std::int64_t>;
+
+}  // namespace distill

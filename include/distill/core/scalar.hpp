@@ -1,0 +1,60 @@
+/// The number type of one lane: a float or a double whose functions are found by argument-dependent lookup.
+#pragma once
+
+#include <distill/core/number.hpp>
+
+#include <bit>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+
+namespace distill {
+
+/// A floating-point value as terms see it where there is no SIMD: the reference backend, token terms, one CUDA thread.
+template <std::floating_point Float>
+struct scalar {
+    Float value{};
+
+    constexpr scalar() = default;
+    constexpr scalar(double x) noexcept : value(static_cast<Float>(x)) {}
+
+    friend constexpr scalar operator+(scalar a, scalar b) noexcept { return raw(a.value + b.value); }
+    friend constexpr scalar operator-(scalar a, scalar b) noexcept { return raw(a.value - b.value); }
+    friend constexpr scalar operator*(scalar a, scalar b) noexcept { return raw(a.value * b.value); }
+    friend constexpr scalar operator/(scalar a, scalar b) noexcept { return raw(a.value / b.value); }
+    friend constexpr scalar operator-(scalar a) noexcept { return raw(-a.value); }
+
+    friend constexpr bool operator<(scalar a, scalar b) noexcept { return a.value < b.value; }
+    friend constexpr bool operator>(scalar a, scalar b) noexcept { return a.value > b.value; }
+    friend constexpr bool operator<=(scalar a, scalar b) noexcept { return a.value <= b.value; }
+    friend constexpr bool operator>=(scalar a, scalar b) noexcept { return a.value >= b.value; }
+    friend constexpr scalar select(bool mask, scalar a, scalar b) noexcept { return mask ? a : b; }
+
+    friend constexpr scalar abs(scalar a) noexcept { return raw(a.value < Float(0) ? -a.value : a.value); }
+    friend constexpr scalar min(scalar a, scalar b) noexcept { return b.value < a.value ? b : a; }
+    friend constexpr scalar max(scalar a, scalar b) noexcept { return a.value < b.value ? b : a; }
+    friend constexpr scalar exp(scalar a) noexcept { return raw(std::exp(a.value)); }
+    friend constexpr scalar exp2(scalar a) noexcept { return raw(std::exp2(a.value)); }
+    friend constexpr scalar expm1(scalar a) noexcept { return raw(std::expm1(a.value)); }
+    friend constexpr scalar log(scalar a) noexcept { return raw(std::log(a.value)); }
+    friend constexpr scalar log1p(scalar a) noexcept { return raw(std::log1p(a.value)); }
+    friend constexpr scalar sqrt(scalar a) noexcept { return raw(std::sqrt(a.value)); }
+    friend constexpr scalar fma(scalar a, scalar b, scalar c) noexcept { return raw(a.value * b.value + c.value); }
+
+    /// NaN of either sign, read from the bits.
+    friend constexpr bool is_nan(scalar a) noexcept {
+        if constexpr (sizeof(Float) == 4)
+            return (std::bit_cast<std::uint32_t>(a.value) & 0x7fffffffu) > 0x7f800000u;
+        else
+            return (std::bit_cast<std::uint64_t>(a.value) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
+    }
+
+private:
+    static constexpr scalar raw(Float x) noexcept {
+        scalar result;
+        result.value = x;
+        return result;
+    }
+};
+
+}  // namespace distill

@@ -1,0 +1,180 @@
+/// Terms, and the algebra that sums them into an objective.
+#pragma once
+
+#include <distill/core/concepts.hpp>
+#include <distill/core/temperature.hpp>
+
+#include <tuple>
+#include <utility>
+
+namespace distill {
+
+/// Base of a divergence: derive as `struct mine : distill::term<mine>` and write
+/// `template <class T> constexpr distill::summand<T> operator()(const distill::entry<T>& e) const`.
+///
+/// Optional members of a term:
+///   static constexpr fields needs           what of the batch it reads (default: the teacher's logits)
+///   static constexpr bool sums_to_zero      true promises sum_v dlogp = 0 for every p and q; saves a sweep
+///   const char* domain_error() const        a sentence where a parameter is outside its domain, else nullptr
+template <class Derived>
+struct term {
+    using objective_part = vocabulary_part;
+};
+
+/// Base of a term that lives at one token: `static constexpr token_source token` says which one.
+template <class Derived>
+struct token_term {
+    using objective_part = token_part;
+};
+
+/// A term with its coefficient.
+template <class Term>
+struct weighted {
+    double weight;
+    Term value;
+};
+
+/// The temperature of terms that were given none: that of the loss.
+struct inherited_temperature {};
+
+/// Terms that share one temperature, and so one pair of softmaxes.
+template <class Temperature, class... Terms>
+struct term_group {
+    Temperature own_temperature;
+    std::tuple<weighted<Terms>...> terms;
+};
+
+/// A finished objective: groups of weighted terms, at most one of which inherits the loss's temperature.
+template <class... Groups>
+struct objective {
+    using objective_part = distill::objective_part;
+    std::tuple<Groups...> groups;
+};
+
+namespace detail {
+
+template <class>
+inline constexpr bool inherits_temperature = false;
+template <class... Terms>
+inline constexpr bool inherits_temperature<term_group<inherited_temperature, Terms...>> = true;
+
+template <class Term>
+constexpr void check_term() {
+    if constexpr (is_part<Term, vocabulary_part>)
+        static_assert(vocabulary_term<Term>,
+                      "distill: a divergence is called as d(entry<T>) const, for any number type T, and returns "
+                      "summand<T> or T");
+    else
+        static_assert(single_token_term<Term>,
+                      "distill: a token term is called as t(token_entry<T>) const, for any number type T, returns "
+                      "token_summand<T> or T, and names its token in `static constexpr token_source token`");
+}
+
+}  // namespace detail
+
+/// Any composable value as an objective: a term alone, a composition, or an objective itself.
+template <composable X>
+constexpr auto as_objective(const X& x) {
+    if constexpr (detail::is_part<X, objective_part>) {
+        return x;
+    } else if constexpr (detail::is_part<X, composition_part>) {
+        return as_objective(x.compose());
+    } else {
+        detail::check_term<X>();
+        using group = term_group<inherited_temperature, X>;
+        return objective<group>{std::tuple<group>{group{{}, std::tuple<weighted<X>>{weighted<X>{1.0, x}}}}};
+    }
+}
+
+namespace detail {
+
+/// The weighted terms of all groups that inherit (or do not inherit) their temperature.
+template <class... Groups>
+constexpr auto inherited_terms(const objective<Groups...>& o) {
+    const auto of = []<class Group>(const Group& group) {
+        if constexpr (inherits_temperature<Group>)
+            return group.terms;
+        else
+            return std::tuple<>{};
+    };
+    return std::apply([&](const auto&... group) { return std::tuple_cat(of(group)...); }, o.groups);
+}
+
+template <class... Groups>
+constexpr auto own_groups(const objective<Groups...>& o) {
+    const auto of = []<class Group>(const Group& group) {
+        if constexpr (inherits_temperature<Group>)
+            return std::tuple<>{};
+        else
+            return std::tuple<Group>{group};
+    };
+    return std::apply([&](const auto&... group) { return std::tuple_cat(of(group)...); }, o.groups);
+}
+
+template <class Temperature, class... Terms>
+constexpr auto make_group(const Temperature& temperature, const std::tuple<weighted<Terms>...>& terms) {
+    return term_group<Temperature, Terms...>{temperature, terms};
+}
+
+template <class... Groups>
+constexpr auto make_objective(const std::tuple<Groups...>& groups) {
+    return objective<Groups...>{groups};
+}
+
+template <class... Terms, class Groups>
+constexpr auto assemble(const std::tuple<weighted<Terms>...>& inherited, const Groups& own) {
+    if constexpr (sizeof...(Terms) == 0)
+        return make_objective(own);
+    else
+        return make_objective(std::tuple_cat(std::make_tuple(make_group(inherited_temperature{}, inherited)), own));
+}
+
+/// The group with every weight multiplied by `factor`.
+template <class Temperature, class... Terms>
+constexpr auto scaled(double factor, const term_group<Temperature, Terms...>& group) {
+    return std::apply(
+        [&](const auto&... t) {
+            return term_group<Temperature, Terms...>{
+                group.own_temperature, std::tuple<weighted<Terms>...>{weighted<Terms>{factor * t.weight, t.value}...}};
+        },
+        group.terms);
+}
+
+}  // namespace detail
+
+/// The sum of two objectives. Terms at the same temperature share their exponentials.
+template <composable A, composable B>
+[[nodiscard]] constexpr auto operator+(const A& a, const B& b) {
+    const auto left = as_objective(a);
+    const auto right = as_objective(b);
+    return detail::assemble(std::tuple_cat(detail::inherited_terms(left), detail::inherited_terms(right)),
+                            std::tuple_cat(detail::own_groups(left), detail::own_groups(right)));
+}
+
+template <composable A>
+[[nodiscard]] constexpr auto operator*(double factor, const A& a) {
+    const auto o = as_objective(a);
+    return detail::make_objective(std::apply(
+        [&](const auto&... group) { return std::make_tuple(detail::scaled(factor, group)...); }, o.groups));
+}
+
+template <composable A>
+[[nodiscard]] constexpr auto operator*(const A& a, double factor) {
+    return factor * a;
+}
+
+/// The same objective at a temperature of its own, whatever the loss's. Hinton's mix in one call:
+/// `at_temperature(temperature{1}, 0.5 * cross_entropy{}) + at_temperature(temperature{T}, 0.5 * T * T * forward_kl{})`.
+/// Terms that already have a temperature keep it.
+template <composable A>
+[[nodiscard]] constexpr auto at_temperature(const temperature& t, const A& a) {
+    const auto o = as_objective(a);
+    const auto inherited = detail::inherited_terms(o);
+    if constexpr (std::tuple_size_v<std::remove_const_t<decltype(inherited)>> == 0)
+        return o;
+    else
+        return detail::make_objective(
+            std::tuple_cat(std::make_tuple(detail::make_group(t, inherited)), detail::own_groups(o)));
+}
+
+}  // namespace distill

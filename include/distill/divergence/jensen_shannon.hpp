@@ -1,0 +1,43 @@
+#pragma once
+
+#include <distill/core/term.hpp>
+
+namespace distill {
+
+/// Generalised Jensen-Shannon divergence  b KL(q || m) + (1 - b) KL(p || m),  m = b q + (1 - b) p,  b the teacher's weight.
+///
+/// Summand      b q log(q / m) + (1 - b) p log(p / m)     (>= 0)
+/// Derivative   (1 - b) p log(p / m)                      with respect to log p
+/// Domain       0 < b < 1; the ends are not special-cased: forward_kl and reverse_kl are types of their own.
+///              Any p and q, zeros included; the value is at most -b log b - (1 - b) log(1 - b)
+/// At p = q     value 0, derivative 0
+/// Accuracy     fp32 at V = 151 936: loss 1e-5 for a divergence >= 1e-3; tests/laws/accuracy.cpp. With M the larger of p
+///              and q, log(m / M) = log1p(-weight |p - q| / M) loses nothing near p = q
+/// Source       Agarwal et al. 2024, GKD (arXiv 2306.13649), whose beta is the teacher's weight
+struct jensen_shannon : term<jensen_shannon> {
+    double teacher_weight = 0.5;
+
+    constexpr jensen_shannon() = default;
+    constexpr explicit jensen_shannon(double weight_of_teacher) noexcept : teacher_weight(weight_of_teacher) {}
+
+    [[nodiscard]] constexpr const char* domain_error() const noexcept {
+        return teacher_weight > 0.0 && teacher_weight < 1.0 ? nullptr : "teacher_weight lies strictly between 0 and 1";
+    }
+
+    template <class T>
+    constexpr summand<T> operator()(const entry<T>& e) const {
+        const T b(teacher_weight), a(1.0 - teacher_weight), zero(0.0);
+        const auto student_larger = e.difference >= zero;
+        const T larger = max(select(student_larger, e.p, e.q), T(smallest));
+        const T log_mixture = log1p(-select(student_larger, b, a) * (abs(e.difference) / larger));
+        const T log_p_over_m = select(student_larger, zero, e.log_ratio) - log_mixture;
+        const T log_q_over_m = select(student_larger, -e.log_ratio, zero) - log_mixture;
+        const T dlogp = a * e.p * log_p_over_m;
+        return {.value = max(b * e.q * log_q_over_m + dlogp, zero), .dlogp = dlogp};
+    }
+
+private:
+    static constexpr double smallest = 1.1754943508222875e-38;
+};
+
+}  // namespace distill

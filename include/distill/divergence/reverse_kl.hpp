@@ -1,0 +1,23 @@
+#pragma once
+
+#include <distill/core/term.hpp>
+
+namespace distill {
+
+/// Reverse Kullback-Leibler divergence  KL(p || q) = sum_v p_v (log p_v - log q_v), mode-seeking.
+///
+/// Summand      p (log p - log q) - (p - q)    (>= 0; equal in sum, no cancellation near p = q)
+/// Derivative   p (log p - log q)              with respect to log p
+/// Domain       q_v > 0 wherever p_v > 0; otherwise large and finite (log q is floored)
+/// At p = q     value 0, derivative 0
+/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3, 3e-3 for KL >= 5e-7; tests/laws/accuracy.cpp
+/// Source       Kullback and Leibler 1951; Gu et al. 2024, MiniLLM (arXiv 2306.08543)
+struct reverse_kl : term<reverse_kl> {
+    template <class T>
+    constexpr summand<T> operator()(const entry<T>& e) const {
+        const T dlogp = e.p * e.log_ratio;
+        return {.value = max(dlogp - e.difference, T(0.0)), .dlogp = dlogp};
+    }
+};
+
+}  // namespace distill

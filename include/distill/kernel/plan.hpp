@@ -1,0 +1,129 @@
+/// What an objective asks of a row, known at compile time.
+#pragma once
+
+#include <distill/core/term.hpp>
+
+#include <array>
+#include <cstddef>
+#include <tuple>
+#include <utility>
+
+namespace distill::kernel {
+
+template <class Objective>
+struct plan;
+
+/// Counts and properties of the terms of an objective.
+template <class... Groups>
+struct plan<objective<Groups...>> {
+private:
+    template <class Temperature, class... Terms>
+    static constexpr std::size_t count_tokens(const term_group<Temperature, Terms...>*) {
+        return (std::size_t{0} + ... + std::size_t{detail::is_part<Terms, token_part>});
+    }
+    template <class Temperature, class... Terms, class Predicate>
+    static constexpr bool any_of(const term_group<Temperature, Terms...>*, Predicate predicate) {
+        return (false || ... || predicate.template operator()<Terms>());
+    }
+    template <class Predicate>
+    static constexpr bool any(Predicate predicate) {
+        return (false || ... || any_of(static_cast<const Groups*>(nullptr), predicate));
+    }
+    template <class Term>
+    static constexpr bool known_to_sum_to_zero() {
+        if constexpr (requires { { Term::sums_to_zero } -> std::convertible_to<bool>; })
+            return Term::sums_to_zero;
+        else
+            return false;
+    }
+
+public:
+    static constexpr std::size_t groups = sizeof...(Groups);
+    static constexpr std::size_t token_terms =
+        (std::size_t{0} + ... + count_tokens(static_cast<const Groups*>(nullptr)));
+
+    static constexpr bool has_vocabulary_terms =
+        any([]<class Term>() { return detail::is_part<Term, vocabulary_part>; });
+
+    /// A vocabulary term reads the teacher's logits.
+    static constexpr bool reads_teacher = any([]<class Term>() {
+        return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher);
+    });
+
+    /// H = sum_v dlogp has to be summed before the gradient is written.
+    static constexpr bool needs_moment = any([]<class Term>() {
+        return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>();
+    });
+
+    /// A token term looks at the teacher's own prediction.
+    static constexpr bool wants_teacher_label = any([]<class Term>() {
+        if constexpr (detail::is_part<Term, token_part>)
+            return Term::token == token_source::teacher_predicted;
+        else
+            return false;
+    });
+};
+
+/// The temperatures of the groups, resolved once per call.
+template <class... Groups>
+constexpr std::array<temperature, sizeof...(Groups)> group_temperatures(const objective<Groups...>& o,
+                                                                        const temperature& inherited) {
+    const auto of = [&]<class Group>(const Group& group) -> temperature {
+        if constexpr (detail::inherits_temperature<Group>)
+            return inherited;
+        else
+            return group.own_temperature;
+    };
+    return std::apply([&](const auto&... group) { return std::array<temperature, sizeof...(Groups)>{of(group)...}; },
+                      o.groups);
+}
+
+/// Calls visit(group_index, weighted_term) for every term. The index is a compile-time constant.
+template <class... Groups, class Visitor>
+DISTILL_INLINE constexpr void for_each_term(const objective<Groups...>& o, const Visitor& visit) {
+    const auto in_group = [&](auto index, const auto& group) DISTILL_INLINE_LAMBDA {
+        std::apply([&](const auto&... t) DISTILL_INLINE_LAMBDA { (visit(index, t), ...); }, group.terms);
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) DISTILL_INLINE_LAMBDA {
+        (in_group(std::integral_constant<std::size_t, I>{}, std::get<I>(o.groups)), ...);
+    }(std::index_sequence_for<Groups...>{});
+}
+
+/// A term's answer; one that returns its value alone is differentiated.
+template <class Number, class Term>
+DISTILL_INLINE DISTILL_FLATTEN constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {
+    if constexpr (requires { { term(e) } -> std::same_as<summand<Number>>; }) {
+        return term(e);
+    } else {
+        const dual<Number> value = term(differentiable(e));
+        return {value.value, value.derivative};
+    }
+}
+
+template <class Number, class Term>
+DISTILL_INLINE DISTILL_FLATTEN constexpr token_summand<Number> evaluate(const Term& term, const token_entry<Number>& e) {
+    if constexpr (requires { { term(e) } -> std::same_as<token_summand<Number>>; }) {
+        return term(e);
+    } else {
+        const dual<Number> value = term(differentiable(e));
+        return {value.value, value.derivative};
+    }
+}
+
+/// The weighted sum of the vocabulary terms of group I.
+template <std::size_t I, class Number, class Objective>
+DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, const entry<Number>& e) {
+    summand<Number> total{Number(0.0), Number(0.0)};
+    std::apply(
+        [&](const auto&... t) DISTILL_INLINE_LAMBDA {
+            const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
+                if constexpr (detail::is_part<Term, vocabulary_part>)
+                    total = total + Number(term.weight) * evaluate(term.value, e);
+            };
+            (add(t), ...);
+        },
+        std::get<I>(o.groups).terms);
+    return total;
+}
+
+}  // namespace distill::kernel

@@ -1,0 +1,139 @@
+/// The loop over rows: masks, weights, and what becomes of a row that is not finite.
+#pragma once
+
+#include <distill/core/gradient.hpp>
+#include <distill/kernel/row_program.hpp>
+#include <distill/kernel/row_weights.hpp>
+
+#include <array>
+#include <cstddef>
+#include <type_traits>
+
+namespace distill::kernel {
+
+template <class Destination>
+struct element_of {
+    using type = void;
+};
+template <class Element>
+struct element_of<gradient<Element>> {
+    using type = Element;
+};
+
+/// One checked call, as a backend receives it. Destination is gradient<Element>, or no_gradient.
+template <class Objective, class Reduction, class Student, class Teacher, class Destination>
+struct job {
+    using student_type = Student;
+    using teacher_type = Teacher;
+    using gradient_type = typename element_of<Destination>::type;
+
+    const Objective& objective;
+    std::array<temperature, plan<Objective>::groups> temperatures;
+    const batch<Student, Teacher>& in;
+    row_weigher<batch<Student, Teacher>, Reduction> weigher;
+    double denominator;
+    Destination destination;
+    float* row_losses_narrow = nullptr;
+    double* row_losses_wide = nullptr;
+
+    constexpr void store_row_loss(std::ptrdiff_t row, double loss) const {
+        if (row_losses_narrow != nullptr) row_losses_narrow[row] = static_cast<float>(loss);
+        if (row_losses_wide != nullptr) row_losses_wide[row] = loss;
+    }
+};
+
+/// Totals over some rows; blocks of rows add up in their order.
+struct row_sums {
+    double weighted_loss = 0.0;
+    std::ptrdiff_t nonfinite_rows = 0;
+    std::ptrdiff_t clipped_rows = 0;
+    std::ptrdiff_t guarded_rows = 0;
+
+    friend constexpr row_sums operator+(const row_sums& a, const row_sums& b) {
+        return {a.weighted_loss + b.weighted_loss, a.nonfinite_rows + b.nonfinite_rows, a.clipped_rows + b.clipped_rows,
+                a.guarded_rows + b.guarded_rows};
+    }
+};
+
+/// Rows are worked on in at most this many blocks, whose bounds depend on the number of rows alone: any number of threads
+/// adds up the same sums in the same order.
+inline constexpr std::ptrdiff_t most_blocks = 256;
+
+struct row_blocks {
+    std::ptrdiff_t rows;
+
+    [[nodiscard]] constexpr std::ptrdiff_t rows_per_block() const { return (rows + most_blocks - 1) / most_blocks; }
+    [[nodiscard]] constexpr std::ptrdiff_t count() const {
+        return rows == 0 ? 0 : (rows + rows_per_block() - 1) / rows_per_block();
+    }
+    [[nodiscard]] constexpr std::ptrdiff_t begin(std::ptrdiff_t block) const { return block * rows_per_block(); }
+    [[nodiscard]] constexpr std::ptrdiff_t end(std::ptrdiff_t block) const {
+        return begin(block) + rows_per_block() < rows ? begin(block) + rows_per_block() : rows;
+    }
+};
+
+template <class Team, class Element>
+DISTILL_INLINE constexpr void fill_row(const Team& team, Element* row, std::ptrdiff_t count, double value) {
+    const typename Team::number filling(value);
+    team.for_each_tile(count, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { team.store(row, at, filling); });
+    });
+}
+
+template <class Job>
+DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
+    const auto& in = job.in;
+    row_input<typename Job::student_type, typename Job::teacher_type> input{
+        .student = in.student.row(row),
+        .teacher = in.teacher.absent() ? nullptr : in.teacher.row(row),
+        .vocabulary = in.student.vocabulary};
+    if (!in.tokens.empty()) input.sampled_token = in.tokens[row];
+    if (!in.teacher_tokens.empty()) input.teacher_token = in.teacher_tokens[row];
+    if (!in.labels.empty()) input.label = in.labels[row];
+    if (!in.old_log_probs.empty()) input.old_log_prob = in.old_log_probs[row];
+    if (!in.teacher_log_probs.empty()) input.teacher_log_prob = in.teacher_log_probs[row];
+    if (!in.advantages.empty()) input.advantage = in.advantages[row];
+    return input;
+}
+
+/// Rows [begin, end) of a job. A masked row is not read; a row that is not finite becomes NaN and disturbs no other.
+template <class Team, class Job>
+DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std::ptrdiff_t begin, std::ptrdiff_t end) {
+    constexpr bool writes = !std::is_same_v<decltype(job.destination), no_gradient>;
+    row_sums sums;
+    typename decltype(job.weigher)::cursor cursor(job.weigher, begin);
+    for (std::ptrdiff_t row = begin; row < end; ++row) {
+        const double weight = cursor.weight(row);
+        row_outcome outcome;
+        if (weight != 0.0) {
+            const auto input = read_row(job, row);
+            const row_program program(team, job.objective, job.temperatures, input);
+            if constexpr (writes) {
+                const row_gradient<typename Job::gradient_type> target{job.destination.view.row(row),
+                                                                       weight / job.denominator, job.destination.adds};
+                outcome = program(target);
+                if (!outcome.finite) fill_row(team, target.data, input.vocabulary, quiet_nan());
+            } else {
+                outcome = program(no_gradient{});
+            }
+        } else if constexpr (writes) {
+            if (!job.destination.adds) fill_row(team, job.destination.view.row(row), job.in.student.vocabulary, 0.0);
+        }
+        if constexpr (writes)
+            if (job.destination.zeroes_padding)
+                for (auto v = job.destination.view.vocabulary; v < job.destination.view.row_stride; ++v)
+                    job.destination.view.row(row)[v] = {};
+
+        if (outcome.finite) {
+            sums.weighted_loss += weight * outcome.loss;
+        } else {
+            ++sums.nonfinite_rows;
+        }
+        sums.clipped_rows += outcome.finite && outcome.clipped ? 1 : 0;
+        sums.guarded_rows += outcome.finite && outcome.guarded ? 1 : 0;
+        job.store_row_loss(row, outcome.finite ? outcome.loss : quiet_nan());
+    }
+    return sums;
+}
+
+}  // namespace distill::kernel

@@ -1,0 +1,371 @@
+/// The row program: one row's loss and gradient, in at most three sweeps, for every objective and every backend.
+///
+///     1. scan      maximum and normalisers of z and w (and the teacher's argmax)
+///     2. sum       the value and H = sum_v h_v
+///     3. write     dz = weight / T * (h - p H)
+///
+/// with h_v = d(row loss) / d(log p_v). Sweep 2 is left out where H is known beforehand; the value is then summed in sweep 3.
+///
+/// It is generic over a team: the lanes that share a row. A team has
+///     number                        the number type its lanes compute in (core/number.hpp, plus exp2, fma and is_nan)
+///     real                          the floating-point type of one lane
+///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
+///     for_each(tile, body)          body(at) for every group of lanes of the tile
+///     load(row, at), store(row, at, number)    lanes past the end load masked_logit and store nothing
+///     active(at, number)            the number, with lanes past the end set to 0
+///     indices(at)                   the entries' indices, as a number
+///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always
+#pragma once
+
+#include <distill/core/scalar.hpp>
+#include <distill/kernel/plan.hpp>
+#include <distill/kernel/softmax.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace distill::kernel {
+
+/// What the program reads of one row. `teacher` may be null where nothing reads it.
+template <class Student, class Teacher>
+struct row_input {
+    const Student* student;
+    const Teacher* teacher;
+    std::ptrdiff_t vocabulary;
+    std::int64_t sampled_token = 0;
+    std::int64_t teacher_token = unknown_token;  ///< unknown_token: the argmax of the teacher's row
+    std::int64_t label = 0;
+    double old_log_prob = 0.0;
+    double teacher_log_prob = 0.0;
+    double advantage = 0.0;
+
+    static constexpr std::int64_t unknown_token = -1;
+};
+
+/// Where the row's gradient goes, scaled by `weight`.
+template <class Element>
+struct row_gradient {
+    Element* data;
+    double weight;
+    bool adds;
+};
+
+/// In place of a row_gradient where only the value is asked.
+struct no_gradient {};
+
+struct row_outcome {
+    double loss = 0.0;
+    bool finite = true;  ///< false: the row's logits or numbers are not; what was written to its gradient is meaningless
+    bool clipped = false;
+    bool guarded = false;
+};
+
+/// Sums of `body(at)` over a row. Two levels, tile and row, so that rounding grows with the square root of neither's length
+/// times the other's.
+template <std::size_t Count, class Team, class Body>
+DISTILL_INLINE constexpr std::array<double, Count> sum_over(const Team& team, std::ptrdiff_t count, const Body& body) {
+    using number = typename Team::number;
+    std::array<number, Count> totals;
+    for (auto& total : totals) total = number(0.0);
+    team.for_each_tile(count, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+        std::array<number, Count> partial;
+        for (auto& p : partial) p = number(0.0);
+        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+            const std::array<number, Count> summands = body(at);
+            for (std::size_t i = 0; i < Count; ++i) partial[i] = partial[i] + team.active(at, summands[i]);
+        });
+        for (std::size_t i = 0; i < Count; ++i) totals[i] = totals[i] + partial[i];
+    });
+    std::array<double, Count> sums{};
+    for (std::size_t i = 0; i < Count; ++i) sums[i] = team.sum(totals[i]);
+    return sums;
+}
+
+/// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
+template <class Team, class Objective, class Student, class Teacher>
+class row_program {
+    using number = typename Team::number;
+    using real = typename Team::real;
+    using exact = scalar<double>;  // single tokens are computed once per row, in double
+    using plan = kernel::plan<Objective>;
+    static constexpr std::size_t groups = plan::groups;
+
+public:
+    DISTILL_INLINE constexpr row_program(const Team& team, const Objective& o,
+                                         const std::array<temperature, groups>& temperatures,
+                                         const row_input<Student, Teacher>& in)
+        : team_(team), objective_(o), in_(in) {
+        std::array<double, groups> inverse_student{}, inverse_teacher{};
+        for (std::size_t g = 0; g < groups; ++g) {
+            inverse_student[g] = 1.0 / temperatures[g].student;
+            inverse_teacher[g] = 1.0 / temperatures[g].teacher;
+        }
+        const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
+        usable_ = student.usable();
+        teacher_token_ = in.teacher_token;
+        for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
+
+        const bool wants_argmax = plan::wants_teacher_label && in.teacher_token == in.unknown_token;
+        if constexpr (plan::reads_teacher) {
+            const auto teacher = scan_row<plan::wants_teacher_label>(team, in.teacher, in.vocabulary, inverse_teacher);
+            usable_ = usable_ && teacher.usable();
+            if (wants_argmax) teacher_token_ = teacher.argmax;
+            for (std::size_t g = 0; g < groups; ++g)
+                teacher_[g] = softmax(teacher.maximum, inverse_teacher[g], teacher.sums[g]);
+        } else if constexpr (plan::wants_teacher_label) {
+            if (wants_argmax && in.teacher != nullptr) {
+                const auto teacher = scan_row<true>(team, in.teacher, in.vocabulary, std::array<double, 0>{});
+                usable_ = usable_ && teacher.usable();
+                teacher_token_ = teacher.argmax;
+            }
+        }
+    }
+
+    /// The value, and with a row_gradient the gradient.
+    template <class Gradient>
+    DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
+        constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
+        if (!usable_) return {.finite = false};
+
+        token_part_state tokens;
+        row_outcome outcome = look_at_tokens(tokens);
+        std::array<double, groups> moment{};
+        const auto makers = entry_makers<number, real>();
+
+        if constexpr (plan::has_vocabulary_terms && (plan::needs_moment || !writes)) {
+            const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                return summands(makers, at);
+            });
+            outcome.loss += sums[0];
+            for (std::size_t g = 0; g < groups; ++g)
+                if constexpr (plan::needs_moment) moment[g] = sums[1 + g];
+        }
+        if constexpr (writes) {
+            for (std::size_t g = 0; g < groups; ++g) moment[g] += tokens.moment[g];
+            if (!all_finite(outcome.loss, moment)) return {.finite = false};
+            const auto scales = gradient_scales(gradient.weight);
+            const patch_list patches = read_patches(gradient, tokens, scales, moment);
+            outcome.loss += write(gradient, makers, scales, moment);
+            for (std::size_t i = 0; i < patches.count; ++i)
+                store_patch(gradient.data, patches.entries[i]);
+        }
+        outcome.finite = is_finite(outcome.loss);
+        return outcome;
+    }
+
+private:
+    /// A token term's own contribution: it lives at one entry of one group.
+    struct token_contribution {
+        std::int64_t index;
+        std::size_t group;
+        double dlogp;
+    };
+    struct token_part_state {
+        std::array<token_contribution, plan::token_terms> contributions{};
+        std::array<double, groups> moment{};
+    };
+
+    /// An entry of the gradient that differs from what the sweep writes, computed in double before the sweep overwrites z.
+    struct patch {
+        std::int64_t index;
+        double value;
+    };
+    struct patch_list {
+        std::array<patch, plan::token_terms> entries{};
+        std::size_t count = 0;
+    };
+
+    template <class Element>
+    static constexpr void store_patch(Element* gradient, const patch& p) {
+        if constexpr (std::is_same_v<Element, double>)
+            gradient[p.index] = p.value;
+        else
+            gradient[p.index] = static_cast<Element>(static_cast<float>(p.value));
+    }
+
+    static constexpr bool all_finite(double loss, const std::array<double, groups>& moment) {
+        bool finite = is_finite(loss);
+        for (const double m : moment) finite = finite && is_finite(m);
+        return finite;
+    }
+
+    template <class Number, class Real>
+    DISTILL_INLINE constexpr std::array<entry_maker<Number, Real>, groups> entry_makers() const {
+        std::array<entry_maker<Number, Real>, groups> makers;
+        for (std::size_t g = 0; g < groups; ++g) makers[g] = entry_maker<Number, Real>(student_[g], teacher_[g]);
+        return makers;
+    }
+
+    /// The entry of group g from the logits at one place.
+    template <class Maker, class Number>
+    static DISTILL_INLINE constexpr entry<Number> make_entry(const Maker& maker, const Number& z, const Number& w) {
+        if constexpr (plan::reads_teacher)
+            return maker(z, w);
+        else
+            return maker(z);
+    }
+
+    DISTILL_INLINE constexpr number load_teacher(const auto& at) const {
+        if constexpr (plan::reads_teacher)
+            return team_.load(in_.teacher, at);
+        else
+            return number(0.0);
+    }
+
+    /// The value and, per group, h.
+    template <class Makers, class At>
+    DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers, const At& at) const {
+        const number z = team_.load(in_.student, at), w = load_teacher(at);
+        std::array<number, 1 + groups> result;
+        result[0] = number(0.0);
+        [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
+            const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
+                const summand<number> s = evaluate_group<g()>(objective_, make_entry(makers[g()], z, w));
+                result[0] = result[0] + s.value;
+                result[1 + g()] = s.dlogp;
+            };
+            (of_group(std::integral_constant<std::size_t, G>{}), ...);
+        }(std::make_index_sequence<groups>{});
+        return result;
+    }
+
+    /// Values and derivatives of the token terms, in double.
+    DISTILL_INLINE constexpr row_outcome look_at_tokens(token_part_state& state) const {
+        row_outcome outcome;
+        std::size_t next = 0;
+        for_each_term(objective_, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
+            if constexpr (detail::is_part<Term, token_part>) {
+                constexpr std::size_t g = group();
+                const std::size_t slot = next++;
+                if (t.weight == 0.0) return;
+                const std::int64_t index = token_index(Term::token);
+                const double log_p = student_[g].log_probability(logit(in_.student, index));
+                const token_entry<exact> e{.log_p = log_p,
+                                           .p = log_p > log_probability_floor ? std::exp(log_p) : 0.0,
+                                           .old_log_prob = in_.old_log_prob,
+                                           .teacher_log_prob = in_.teacher_log_prob,
+                                           .advantage = in_.advantage};
+                const token_summand<exact> s = evaluate(t.value, e);
+                outcome.loss += t.weight * s.value.value;
+                outcome.clipped = outcome.clipped || s.clipped.value > 0.0;
+                outcome.guarded = outcome.guarded || s.guarded.value > 0.0;
+                state.contributions[slot] = {index, g, t.weight * s.dlogp.value};
+                state.moment[g] += t.weight * s.dlogp.value;
+            }
+        });
+        return outcome;
+    }
+
+    constexpr std::int64_t token_index(token_source source) const {
+        switch (source) {
+            case token_source::teacher_predicted: return teacher_token_;
+            case token_source::label: return in_.label;
+            default: return in_.sampled_token;
+        }
+    }
+
+    /// One logit as the sweeps see it.
+    template <class Element>
+    static constexpr double logit(const Element* row, std::int64_t index) {
+        const auto x = static_cast<double>(static_cast<real>(row[index]));
+        return x > masked_logit ? x : masked_logit;
+    }
+
+    constexpr std::array<double, groups> gradient_scales(double weight) const {
+        std::array<double, groups> scales{};
+        for (std::size_t g = 0; g < groups; ++g) scales[g] = weight * student_[g].inverse_temperature;
+        return scales;
+    }
+
+    /// The gradient at the tokens: scale (h + c - p H) with 1 - p formed in double, so that a confident student's p - 1 keeps
+    /// its digits.
+    template <class Gradient>
+    DISTILL_INLINE constexpr patch_list read_patches(const Gradient& gradient, const token_part_state& tokens,
+                                                     const std::array<double, groups>& scales,
+                                                     const std::array<double, groups>& moment) const {
+        patch_list patches;
+        for (const token_contribution& first : tokens.contributions) {
+            bool seen = false;
+            for (std::size_t i = 0; i < patches.count; ++i) seen = seen || patches.entries[i].index == first.index;
+            if (seen) continue;
+
+            const exact z = logit(in_.student, first.index);
+            exact w = 0.0;
+            if constexpr (plan::reads_teacher) w = logit(in_.teacher, first.index);
+            double value = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
+            [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
+                const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
+                    const entry<exact> e =
+                        make_entry(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
+                    double at_token = 0.0;
+                    for (const token_contribution& c : tokens.contributions)
+                        if (c.index == first.index && c.group == g()) at_token += c.dlogp;
+                    const double h = evaluate_group<g()>(objective_, e).dlogp.value;
+                    // at_token - p * moment, with the part of the moment that comes from this very token taken out.
+                    value += scales[g()] * (h + at_token * -std::expm1(e.log_p.value) -
+                                            e.p.value * (moment[g()] - at_token));
+                };
+                (of_group(std::integral_constant<std::size_t, G>{}), ...);
+            }(std::make_index_sequence<groups>{});
+            patches.entries[patches.count++] = {first.index, value};
+        }
+        return patches;
+    }
+
+    /// Sweep 3. Returns the value where sweep 2 was left out, else 0.
+    template <class Gradient, class Makers>
+    DISTILL_INLINE constexpr double write(const Gradient& gradient, const Makers& makers,
+                                          const std::array<double, groups>& scales,
+                                          const std::array<double, groups>& moment) const {
+        std::array<number, groups> scale, scaled_moment;
+        for (std::size_t g = 0; g < groups; ++g) {
+            scale[g] = number(scales[g]);
+            scaled_moment[g] = number(-scales[g] * moment[g]);
+        }
+        const auto gradient_of = [&](const auto& at, number& value) DISTILL_INLINE_LAMBDA {
+            const number z = team_.load(in_.student, at), w = load_teacher(at);
+            number dz(0.0);
+            [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
+                const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
+                    if constexpr (plan::has_vocabulary_terms) {
+                        const entry<number> e = make_entry(makers[g()], z, w);
+                        const summand<number> s = evaluate_group<g()>(objective_, e);
+                        value = value + s.value;
+                        dz = fma(e.p, scaled_moment[g()], fma(s.dlogp, scale[g()], dz));
+                    } else {
+                        dz = fma(makers[g()].probability(z), scaled_moment[g()], dz);
+                    }
+                };
+                (of_group(std::integral_constant<std::size_t, G>{}), ...);
+            }(std::make_index_sequence<groups>{});
+            if (gradient.adds) dz = dz + team_.load(gradient.data, at);
+            team_.store(gradient.data, at, dz);
+        };
+
+        if constexpr (plan::has_vocabulary_terms && !plan::needs_moment) {
+            return sum_over<1>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                std::array<number, 1> value{number(0.0)};
+                gradient_of(at, value[0]);
+                return value;
+            })[0];
+        } else {
+            number unused(0.0);
+            team_.for_each_tile(in_.vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+                team_.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { gradient_of(at, unused); });
+            });
+            return 0.0;
+        }
+    }
+
+    const Team& team_;
+    const Objective& objective_;
+    const row_input<Student, Teacher>& in_;
+    std::array<softmax, groups> student_{}, teacher_{};
+    std::int64_t teacher_token_ = 0;
+    bool usable_ = false;
+};
+
+}  // namespace distill::kernel

@@ -1,0 +1,102 @@
+/// What one sweep over a row's logits finds: the maximum, its position, and the softmax normaliser at each temperature.
+#pragma once
+
+#include <distill/core/config.hpp>
+#include <distill/core/number.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+namespace distill {
+
+/// Logits at or below this value count as -infinity: masked vocabulary. A power of two, so that its multiples are exact.
+inline constexpr double masked_logit = -0x1p100;
+
+/// Statistics of a row, or of a part of its vocabulary: parts merge, in any order of magnitude, so a row may be split over
+/// threads, blocks or ranks. sums[t] = sum_v exp((x_v - maximum) * inverse_temperatures[t]).
+template <std::size_t Temperatures>
+struct row_statistics {
+    double maximum = masked_logit;
+    std::ptrdiff_t argmax = 0;  ///< lowest index of the maximum
+    bool has_nan = false;
+    std::array<double, Temperatures> sums{};
+
+    /// False for a row without a softmax: NaN or +infinity somewhere, or -infinity everywhere.
+    [[nodiscard]] constexpr bool usable() const noexcept {
+        return !has_nan && is_finite(maximum) && maximum > masked_logit;
+    }
+};
+
+/// The statistics of two parts together; `a` holds the lower indices.
+template <std::size_t Temperatures>
+constexpr row_statistics<Temperatures> merge(const row_statistics<Temperatures>& a, const row_statistics<Temperatures>& b,
+                                             const std::array<double, Temperatures>& inverse_temperatures) {
+    const bool from_b = b.maximum > a.maximum;
+    row_statistics<Temperatures> merged{.maximum = from_b ? b.maximum : a.maximum,
+                                        .argmax = from_b ? b.argmax : a.argmax,
+                                        .has_nan = a.has_nan || b.has_nan,
+                                        .sums = {}};
+    for (std::size_t t = 0; t < Temperatures; ++t)
+        merged.sums[t] = a.sums[t] * std::exp((a.maximum - merged.maximum) * inverse_temperatures[t]) +
+                         b.sums[t] * std::exp((b.maximum - merged.maximum) * inverse_temperatures[t]);
+    return merged;
+}
+
+namespace kernel {
+
+inline constexpr double log2_e = 1.4426950408889634074;
+
+/// One read of a row. Every lane keeps its own running maximum and its sums relative to it; a tile is scanned for its
+/// maximum first and summed second, while it is in the nearest cache, so each entry costs one exponential per temperature.
+template <bool WithArgmax, class Team, class Element, std::size_t Temperatures>
+DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
+    const Team& team, const Element* row, std::ptrdiff_t vocabulary,
+    const std::array<double, Temperatures>& inverse_temperatures) {
+    using number = typename Team::number;
+    using mask = decltype(is_nan(number(0.0)));
+
+    number maximum(masked_logit), position(0.0);
+    mask nan = is_nan(number(0.0));
+    std::array<number, Temperatures> scales, sums;
+    for (std::size_t t = 0; t < Temperatures; ++t) {
+        scales[t] = number(inverse_temperatures[t] * log2_e);
+        sums[t] = number(0.0);
+    }
+
+    team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+        number raised = maximum;
+        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+            const number x = team.load(row, at);
+            nan = nan | is_nan(x);
+            if constexpr (WithArgmax) position = select(x > raised, team.indices(at), position);
+            raised = max(x, raised);
+        });
+        if constexpr (Temperatures > 0) {
+            std::array<number, Temperatures> tile_sums;
+            for (std::size_t t = 0; t < Temperatures; ++t) {
+                sums[t] = sums[t] * exp2((maximum - raised) * scales[t]);
+                tile_sums[t] = number(0.0);
+            }
+            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                const number x = team.load(row, at) - raised;
+                for (std::size_t t = 0; t < Temperatures; ++t) tile_sums[t] = tile_sums[t] + exp2(x * scales[t]);
+            });
+            for (std::size_t t = 0; t < Temperatures; ++t) sums[t] = sums[t] + tile_sums[t];
+        }
+        maximum = raised;
+    });
+
+    row_statistics<Temperatures> found;
+    found.maximum = team.maximum(maximum);
+    found.has_nan = team.any(nan);
+    if constexpr (WithArgmax)
+        found.argmax = static_cast<std::ptrdiff_t>(
+            team.minimum(select(maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));
+    for (std::size_t t = 0; t < Temperatures; ++t)
+        found.sums[t] = team.sum(sums[t] * exp2((maximum - number(found.maximum)) * scales[t]));
+    return found;
+}
+
+}  // namespace kernel
+}  // namespace distill

@@ -1,0 +1,146 @@
+/// The loss functor: objective x backend x reduction.
+#pragma once
+
+#include <distill/core/error.hpp>
+#include <distill/core/result.hpp>
+#include <distill/core/validate.hpp>
+#include <distill/kernel/row_loop.hpp>
+
+#include <concepts>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace distill {
+
+/// A loss-and-gradient functor, composed at compile time.
+///
+///     distill::loss f{0.7 * distill::reverse_kl{} + 0.3 * distill::jensen_shannon{0.5}, distill::eigen{}, distill::token_mean{}};
+///     auto r = f(batch);             // r.value
+///     auto r = f(batch, gradient);   // the loss, and dL/dz written to the gradient's buffer
+///
+/// It is a value: const, stateless between calls, safe to call from several threads at once. It owns no buffer, allocates
+/// nothing, starts no thread that the backend's executor was not given.
+///
+/// Letters: z, p = softmax(z / T) student; w, q = softmax(w / T) teacher; y sampled token; y* teacher's token; V vocabulary.
+///
+/// Errors (invalid_input, or the error handler without exceptions): shapes, strides, null pointers, overlaps, token ids,
+/// offsets, temperatures, parameters, fields that a term needs. All are found before the first write.
+template <class Objective, class Backend, class Reduction>
+class loss {
+    static_assert(reduction<Reduction>,
+                  "distill: a reduction has needs_sequences, sequence_factor(double) const and denominator(row_totals) const");
+
+public:
+    template <class Part>
+    constexpr loss(const Part& part, Backend backend, Reduction reduction, temperature t = {})
+        : objective_(as_objective(part)), backend_(std::move(backend)), reduction_(std::move(reduction)), temperature_(t) {}
+
+    /// The reduced loss.
+    template <class Student, class Teacher>
+    loss_result operator()(const batch<Student, Teacher>& in) const {
+        return run(in, kernel::no_gradient{}, no_rows{});
+    }
+
+    /// The reduced loss, and its gradient with respect to the student's logits. The gradient's element type is the
+    /// student's, or another one that is spelled: `logits_view<float>`.
+    template <class Student, class Teacher>
+    loss_result operator()(const batch<Student, Teacher>& in, std::type_identity_t<gradient<Student>> destination) const {
+        return run(in, destination, no_rows{});
+    }
+    template <class Student, class Teacher, class Element>
+        requires(!std::same_as<Student, Element>)
+    loss_result operator()(const batch<Student, Teacher>& in, gradient<Element> destination) const {
+        return run(in, destination, no_rows{});
+    }
+    template <class Student, class Teacher, class Element>
+        requires(!std::same_as<Student, Element>)
+    loss_result operator()(const batch<Student, Teacher>& in, logits_view<Element> destination) const {
+        return run(in, gradient<Element>(destination), no_rows{});
+    }
+
+    /// The rows' own losses, before weights and reduction: row_losses[i] = l_i, 0 for masked rows, NaN for non-finite ones.
+    /// Real is float or double. The result is the reduced loss of the same rows.
+    template <class Student, class Teacher, std::floating_point Real>
+    loss_result per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses) const {
+        return run(in, kernel::no_gradient{}, row_losses);
+    }
+    template <class Student, class Teacher, std::floating_point Real>
+    loss_result per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
+                          std::type_identity_t<gradient<Student>> destination) const {
+        return run(in, destination, row_losses);
+    }
+
+private:
+    using no_rows = std::span<double, 0>;
+
+    template <class Student, class Teacher, class Destination, class Rows>
+    loss_result run(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
+        if (const std::string error = error_of(in, destination, row_losses); !error.empty()) {
+            report_error(error);
+            return {.value = quiet_nan()};
+        }
+        const bool reads_labels = contains(detail::needed_fields(objective_), fields::labels);
+        kernel::job<Objective, Reduction, Student, Teacher, Destination> job{
+            .objective = objective_,
+            .temperatures = kernel::group_temperatures(objective_, temperature_),
+            .in = in,
+            .weigher = {in, reduction_, reads_labels},
+            .denominator = 0.0,
+            .destination = destination};
+        const row_totals totals = job.weigher.totals();
+        job.denominator = totals.active_rows == 0 ? 0.0 : reduction_.denominator(totals);
+        if constexpr (std::is_same_v<typename Rows::element_type, float>)
+            job.row_losses_narrow = row_losses.data();
+        else
+            job.row_losses_wide = row_losses.data();
+
+        const kernel::row_sums sums = backend_.run(job);
+        return {.value = sums.nonfinite_rows > 0      ? quiet_nan()
+                         : totals.active_rows == 0 ? 0.0
+                                                   : sums.weighted_loss / job.denominator,
+                .denominator = job.denominator,
+                .active_rows = totals.active_rows,
+                .nonfinite_rows = sums.nonfinite_rows,
+                .clipped_rows = sums.clipped_rows,
+                .guarded_rows = sums.guarded_rows};
+    }
+
+    template <class Student, class Teacher, class Destination, class Rows>
+    std::string error_of(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
+        detail::call_checker check;
+        detail::check_objective(check, objective_);
+        if constexpr (requires { reduction_.domain_error(); })
+            check.domain(detail::type_name<Reduction>(), reduction_.domain_error());
+        check.temperature_in_domain(temperature_);
+        if (check.error().empty()) detail::check_batch(check, objective_, Reduction::needs_sequences, in);
+        if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
+            if (check.error().empty()) detail::check_gradient(check, destination, in);
+        if constexpr (!std::is_same_v<Rows, no_rows>) {
+            const row_values rows(row_losses.data(), row_losses.size());
+            check.require(rows.size() == in.student.rows, [&] {
+                return "row_losses has " + std::to_string(rows.size()) + " elements, batch.student has " +
+                       std::to_string(in.student.rows) + " rows";
+            });
+            check.require(!rows.dangling(), [] { return std::string("row_losses is a null pointer"); });
+            if (check.error().empty()) {
+                detail::check_output(check, "row_losses", detail::region_of(rows), false, in);
+                if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
+                    check.no_overlap("row_losses", detail::region_of(rows), "gradient",
+                                     detail::region_of(destination.view, destination.zeroes_padding));
+            }
+        }
+        return check.error();
+    }
+
+    Objective objective_;
+    [[no_unique_address]] Backend backend_;
+    Reduction reduction_;
+    temperature temperature_;
+};
+
+template <composable Part, class Backend, class Reduction>
+loss(const Part&, Backend, Reduction, temperature = {})
+    -> loss<decltype(as_objective(std::declval<const Part&>())), Backend, Reduction>;
+
+}  // namespace distill

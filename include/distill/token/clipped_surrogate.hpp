@@ -1,0 +1,59 @@
+#pragma once
+
+#include <distill/core/term.hpp>
+
+#include <optional>
+
+namespace distill {
+
+/// Clipped surrogate of PPO and GRPO  -min(r A, clip(r, lower, upper) A),  r = p(y) / p_old(y).
+///
+/// Summand      -min(r A, clip(r, lower, upper) A); with dual_clip c and A < 0 at most -c A
+/// Derivative   -r A at y; 0 where the clip or the guard holds the ratio
+/// Domain       0 <= lower <= 1 <= upper: the bounds are ratios, so DAPO's clip-higher is {.lower = 0.8, .upper = 1.28};
+///              dual_clip > 1, off unless given. log r is held to [-20, 20] and rows outside are counted
+/// At p = q     not a divergence: at r = 1 the gradient is the policy gradient's
+/// Accuracy     computed once per row in double
+/// Source       Schulman et al. 2017 (arXiv 1707.06347); Shao et al. 2024, GRPO (arXiv 2402.03300); Ye et al. 2020, dual
+///              clip (arXiv 1912.09729)
+struct clipped_surrogate {
+    using objective_part = token_part;
+    static constexpr token_source token = token_source::sampled;
+    static constexpr fields needs = fields::advantages | fields::old_log_probs;
+    static constexpr double log_ratio_guard = 20.0;
+
+    double lower = 0.8;
+    double upper = 1.2;
+    std::optional<double> dual_clip{};
+
+    [[nodiscard]] constexpr const char* domain_error() const noexcept {
+        if (!(lower >= 0.0 && lower <= 1.0 && upper >= 1.0 && upper <= 1e6))
+            return "the ratio bounds satisfy 0 <= lower <= 1 <= upper <= 1e6";
+        if (dual_clip && !(*dual_clip > 1.0 && *dual_clip <= 1e6)) return "dual_clip lies in (1, 1e6]";
+        return nullptr;
+    }
+
+    template <class T>
+    constexpr token_summand<T> operator()(const token_entry<T>& e) const {
+        const T zero(0.0), one(1.0), guard(log_ratio_guard);
+        const T log_ratio = e.log_p - e.old_log_prob;
+        const T guarded = select(abs(log_ratio) > guard, one, zero);
+        const T ratio = exp(min(max(log_ratio, -guard), guard));
+        const T unclipped = ratio * e.advantage;
+        const T bounded = min(max(ratio, T(lower)), T(upper)) * e.advantage;
+        T objective = min(unclipped, bounded);
+        T clipped = select(bounded < unclipped, one, zero);
+        if (dual_clip) {
+            const T least = T(*dual_clip) * e.advantage;
+            const T dual_clipped = select(e.advantage < zero, select(objective < least, one, zero), zero);
+            objective = select(dual_clipped > zero, least, objective);
+            clipped = max(clipped, dual_clipped);
+        }
+        return {.value = -objective,
+                .dlogp = select(max(clipped, guarded) > zero, zero, -unclipped),
+                .clipped = clipped,
+                .guarded = guarded};
+    }
+};
+
+}  // namespace distill

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <distill/core/term.hpp>
+
+namespace distill {
+
+/// Cross-entropy on a hard label  -log p(label). A row whose label is ignored_label (-100) is masked.
+///
+/// Summand      -log p(label)
+/// Derivative   -1 at the label                so dL/dz = (p - e_label) / T
+/// Domain       label in [0, vocabulary), or ignored_label
+/// At p = q     not a divergence: value -log p(label)
+/// Accuracy     the softmax's own; 1 - p(label) is formed without cancellation
+/// Source       the ordinary language-model loss
+struct cross_entropy : token_term<cross_entropy> {
+    static constexpr token_source token = token_source::label;
+
+    template <class T>
+    constexpr token_summand<T> operator()(const token_entry<T>& e) const {
+        return {.value = -e.log_p, .dlogp = T(-1.0)};
+    }
+};
+
+}  // namespace distill
