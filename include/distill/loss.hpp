@@ -15,9 +15,9 @@ namespace distill {
 
 /// A loss-and-gradient functor, composed at compile time.
 ///
-///     distill::loss f{0.7 * distill::reverse_kl{} + 0.3 * distill::jensen_shannon{0.5}, distill::eigen{}, distill::token_mean{}};
-///     auto r = f(batch);             // r.value
-///     auto r = f(batch, gradient);   // the loss, and dL/dz written to the gradient's buffer
+///     distill::loss f{0.7 * distill::reverse_kl{} + 0.3 * distill::jensen_shannon{0.5}, distill::eigen{},
+///     distill::token_mean{}}; auto r = f(batch);             // r.value auto r = f(batch, gradient);   // the loss, and
+///     dL/dz written to the gradient's buffer
 ///
 /// It is a value: const, stateless between calls, safe to call from several threads at once. It owns no buffer, allocates
 /// nothing, starts no thread that the backend's executor was not given.
@@ -28,8 +28,9 @@ namespace distill {
 /// offsets, temperatures, parameters, fields that a term needs. All are found before the first write.
 template <class Objective, class Backend, class Reduction>
 class loss {
-    static_assert(reduction<Reduction>,
-                  "distill: a reduction has needs_sequences, sequence_factor(double) const and denominator(row_totals) const");
+    static_assert(
+        reduction<Reduction>,
+        "distill: a reduction has needs_sequences, sequence_factor(double) const and denominator(row_totals) const");
 
 public:
     template <class Part>
@@ -49,13 +50,13 @@ public:
         return run(in, destination, no_rows{});
     }
     template <class Student, class Teacher, class Element>
-        requires(!std::same_as<Student, Element>)
-    loss_result operator()(const batch<Student, Teacher>& in, gradient<Element> destination) const {
+    requires(!std::same_as<Student, Element>) loss_result operator()(const batch<Student, Teacher>& in,
+                                                                     gradient<Element> destination) const {
         return run(in, destination, no_rows{});
     }
     template <class Student, class Teacher, class Element>
-        requires(!std::same_as<Student, Element>)
-    loss_result operator()(const batch<Student, Teacher>& in, logits_view<Element> destination) const {
+    requires(!std::same_as<Student, Element>) loss_result operator()(const batch<Student, Teacher>& in,
+                                                                     logits_view<Element> destination) const {
         return run(in, gradient<Element>(destination), no_rows{});
     }
 
@@ -96,7 +97,7 @@ private:
             job.row_losses_wide = row_losses.data();
 
         const kernel::row_sums sums = backend_.run(job);
-        return {.value = sums.nonfinite_rows > 0      ? quiet_nan()
+        return {.value = sums.nonfinite_rows > 0   ? quiet_nan()
                          : totals.active_rows == 0 ? 0.0
                                                    : sums.weighted_loss / job.denominator,
                 .denominator = job.denominator,

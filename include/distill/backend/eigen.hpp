@@ -27,16 +27,15 @@ struct eigen {
     constexpr eigen() = default;
     constexpr explicit eigen(Executor e, instruction_set limit = instruction_set::avx512)
         : executor(std::move(e)), widest(limit) {}
-    constexpr explicit eigen(instruction_set limit)
-        requires std::default_initializable<Executor>
-        : widest(limit) {}
+    constexpr explicit eigen(instruction_set limit) requires std::default_initializable<Executor> : widest(limit) {}
 
     template <class Job>
     kernel::row_sums run(const Job& job) const {
         const kernel::row_blocks blocks{job.in.student.rows};
         std::array<kernel::row_sums, static_cast<std::size_t>(kernel::most_blocks)> of_block;
         executor(blocks.count(), [&](std::ptrdiff_t b) {
-            simd::dispatch(widest, block_loop<Job>{job, blocks.begin(b), blocks.end(b), of_block[static_cast<std::size_t>(b)]});
+            simd::dispatch(widest,
+                           block_loop<Job>{job, blocks.begin(b), blocks.end(b), of_block[static_cast<std::size_t>(b)]});
         });
         kernel::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b) sums = sums + of_block[static_cast<std::size_t>(b)];
@@ -61,7 +60,7 @@ private:
     };
 };
 
-eigen() -> eigen<serial>;
-eigen(instruction_set) -> eigen<serial>;
+eigen()->eigen<serial>;
+eigen(instruction_set)->eigen<serial>;
 
 }  // namespace distill

@@ -15,16 +15,16 @@ namespace distill {
 /// Student and Teacher are the element types of the logits: float, double, Eigen::half or Eigen::bfloat16.
 template <class Student, class Teacher = Student>
 struct batch {
-    logits_view<const Student> student{};   ///< z, [rows, vocabulary]
-    logits_view<const Teacher> teacher{};   ///< w, [rows, vocabulary]; padded widths may differ, the vocabulary may not
-    row_values weights{};                   ///< per row, >= 0; 0 masks the row; empty = all 1
-    row_indices tokens{};                   ///< y: token sampled by the student
-    row_indices teacher_tokens{};           ///< y*: token predicted by the teacher on the student's prefix
-    row_indices labels{};                   ///< hard labels; ignored_label masks the row
-    row_values old_log_probs{};             ///< log p(y) when y was sampled
-    row_values teacher_log_probs{};         ///< log q(y)
-    row_values advantages{};                ///< A, per row
-    row_indices sequence_offsets{};         ///< rows of sequence s are [offsets[s], offsets[s + 1])
+    logits_view<const Student> student{};  ///< z, [rows, vocabulary]
+    logits_view<const Teacher> teacher{};  ///< w, [rows, vocabulary]; padded widths may differ, the vocabulary may not
+    row_values weights{};                  ///< per row, >= 0; 0 masks the row; empty = all 1
+    row_indices tokens{};                  ///< y: token sampled by the student
+    row_indices teacher_tokens{};          ///< y*: token predicted by the teacher on the student's prefix
+    row_indices labels{};                  ///< hard labels; ignored_label masks the row
+    row_values old_log_probs{};            ///< log p(y) when y was sampled
+    row_values teacher_log_probs{};        ///< log q(y)
+    row_values advantages{};               ///< A, per row
+    row_indices sequence_offsets{};        ///< rows of sequence s are [offsets[s], offsets[s + 1])
 };
 
 /// The label of a row that has none. It masks the row where a term of the objective reads labels.

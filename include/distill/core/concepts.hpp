@@ -17,7 +17,9 @@ struct objective_part {};    ///< a finished sum: distill::objective
 
 /// Anything that + and scalar * accept.
 template <class X>
-concept composable = requires { typename X::objective_part; };
+concept composable = requires {
+    typename X::objective_part;
+};
 
 namespace detail {
 
@@ -28,7 +30,8 @@ concept is_part = composable<X> && std::same_as<typename X::objective_part, Part
 template <class D, class Entry, class Summand, class T>
 concept answers = requires(const D& d, const Entry& e) {
     { d(e) } -> std::same_as<Summand>;
-} || requires(const D& d, const Entry& e) {
+}
+|| requires(const D& d, const Entry& e) {
     { d(e) } -> std::same_as<T>;
 };
 
@@ -39,35 +42,37 @@ concept answers = requires(const D& d, const Entry& e) {
 /// that converts to bool, is refused here and not deep inside a backend.
 template <class D>
 concept vocabulary_term = detail::is_part<D, vocabulary_part> && std::copy_constructible<D> &&
-                          (detail::answers<D, entry<detail::number_archetype>, summand<detail::number_archetype>,
-                                           detail::number_archetype> ||
-                           detail::answers<D, entry<dual<detail::number_archetype>>,
-                                           summand<dual<detail::number_archetype>>, dual<detail::number_archetype>>);
+    (detail::answers<D, entry<detail::number_archetype>, summand<detail::number_archetype>, detail::number_archetype> ||
+     detail::answers<D, entry<dual<detail::number_archetype>>, summand<dual<detail::number_archetype>>,
+                     dual<detail::number_archetype>>);
 
 /// A token term is called as t(token_entry<T>) const, for any number type T, returns token_summand<T> or T, and says in
 /// `static constexpr token_source token` which token of the row it looks at.
 template <class D>
-concept single_token_term =
-    detail::is_part<D, token_part> && std::copy_constructible<D> &&
-    requires {
-        { D::token } -> std::convertible_to<token_source>;
-    } && detail::answers<D, token_entry<detail::number_archetype>, token_summand<detail::number_archetype>,
-                         detail::number_archetype>;
+concept single_token_term = detail::is_part<D, token_part> && std::copy_constructible<D> && requires {
+    { D::token } -> std::convertible_to<token_source>;
+} && detail::answers<D, token_entry<detail::number_archetype>, token_summand<detail::number_archetype>,
+                     detail::number_archetype>;
 
 /// The batch fields that a term reads: its member `needs`, or by default the teacher's logits for a vocabulary term and
 /// nothing but its token for a token term.
 template <class D>
 constexpr fields needs_of() noexcept {
     fields needs = fields::none;
-    if constexpr (requires { { D::needs } -> std::convertible_to<fields>; })
+    if constexpr (requires {
+                      { D::needs } -> std::convertible_to<fields>;
+                  })
         needs = D::needs;
     else if constexpr (detail::is_part<D, vocabulary_part>)
         needs = fields::teacher;
     if constexpr (detail::is_part<D, token_part>) {
         switch (D::token) {
-            case token_source::sampled: return needs | fields::tokens;
-            case token_source::teacher_predicted: return needs | fields::teacher_label;
-            case token_source::label: return needs | fields::labels;
+            case token_source::sampled:
+                return needs | fields::tokens;
+            case token_source::teacher_predicted:
+                return needs | fields::teacher_label;
+            case token_source::label:
+                return needs | fields::labels;
         }
     }
     return needs;

@@ -43,11 +43,11 @@ struct summand {
 /// Members whose field the batch does not carry are zero; a term lists the fields it reads in `needs`.
 template <class T>
 struct token_entry {
-    T log_p;              ///< log p of the token, at the term's temperature
-    T p;                  ///< exp(log_p)
-    T old_log_prob;       ///< batch.old_log_probs: log p of the token when it was sampled
-    T teacher_log_prob;   ///< batch.teacher_log_probs: log q of the sampled token
-    T advantage;          ///< batch.advantages
+    T log_p;             ///< log p of the token, at the term's temperature
+    T p;                 ///< exp(log_p)
+    T old_log_prob;      ///< batch.old_log_probs: log p of the token when it was sampled
+    T teacher_log_prob;  ///< batch.teacher_log_probs: log q of the sampled token
+    T advantage;         ///< batch.advantages
 };
 
 /// A token term's answer. `clipped` and `guarded` are 1 where a clip or a guard holds the gradient back, else 0; the

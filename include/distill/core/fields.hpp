@@ -6,13 +6,13 @@ namespace distill {
 /// A set of batch fields; combine with |.
 enum class fields : unsigned {
     none = 0,
-    teacher = 1,            ///< dense teacher logits
-    tokens = 2,             ///< y
-    teacher_label = 4,      ///< y*: teacher_tokens, or dense teacher logits whose argmax it is
-    labels = 8,             ///< hard labels
-    old_log_probs = 16,     ///< log p(y) at sampling time
-    teacher_log_probs = 32, ///< log q(y)
-    advantages = 64,        ///< A
+    teacher = 1,             ///< dense teacher logits
+    tokens = 2,              ///< y
+    teacher_label = 4,       ///< y*: teacher_tokens, or dense teacher logits whose argmax it is
+    labels = 8,              ///< hard labels
+    old_log_probs = 16,      ///< log p(y) at sampling time
+    teacher_log_probs = 32,  ///< log q(y)
+    advantages = 64,         ///< A
 };
 
 constexpr fields operator|(fields a, fields b) noexcept {

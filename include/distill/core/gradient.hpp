@@ -12,14 +12,15 @@ namespace distill {
 template <class Element>
 struct gradient {
     logits_view<Element> view{};
-    bool adds = false;           ///< add to what is there; masked rows stay as they are
-    bool zeroes_padding = false; ///< write zeros to the columns between vocabulary and row_stride
+    bool adds = false;            ///< add to what is there; masked rows stay as they are
+    bool zeroes_padding = false;  ///< write zeros to the columns between vocabulary and row_stride
 
     constexpr gradient() = default;
     constexpr gradient(logits_view<Element> destination) noexcept : view(destination) {}
     template <std::integral... Extents>
-        requires(sizeof...(Extents) == 2 || sizeof...(Extents) == 3)
-    constexpr gradient(Element* data, Extents... extents) noexcept : view(data, extents...) {}
+    requires(sizeof...(Extents) == 2 || sizeof...(Extents) == 3) constexpr gradient(Element* data,
+                                                                                    Extents... extents) noexcept
+        : view(data, extents...) {}
 };
 
 /// `f(in, accumulate(view))` adds the gradient to the buffer instead of overwriting it.

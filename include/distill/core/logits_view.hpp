@@ -32,8 +32,8 @@ struct logits_view {
 
     /// A view of mutable logits is a view of logits.
     template <class Mutable>
-        requires(std::same_as<const Mutable, Element> && !std::is_const_v<Mutable>)
-    constexpr logits_view(const logits_view<Mutable>& other) noexcept
+    requires(std::same_as<const Mutable, Element> &&
+             !std::is_const_v<Mutable>) constexpr logits_view(const logits_view<Mutable>& other) noexcept
         : data(other.data), rows(other.rows), vocabulary(other.vocabulary), row_stride(other.row_stride) {}
 
     /// The first entry of a row.

@@ -16,7 +16,7 @@ template <class T>
 concept number = std::copyable<T> && std::convertible_to<double, T> && requires(const T& a, const T& b) {
     { a + b } -> std::same_as<T>;
     { a - b } -> std::same_as<T>;
-    { a * b } -> std::same_as<T>;
+    { a* b } -> std::same_as<T>;
     { a / b } -> std::same_as<T>;
     { -a } -> std::same_as<T>;
     { select(a < b, a, b) } -> std::same_as<T>;

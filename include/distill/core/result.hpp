@@ -7,12 +7,12 @@ namespace distill {
 
 /// The loss, and the counts a trainer logs.
 struct loss_result {
-    double value = 0.0;                ///< the reduced loss; NaN if any active row is non-finite; 0 without active rows
-    double denominator = 0.0;          ///< what the weighted sum was divided by; 0 without active rows
-    std::ptrdiff_t active_rows = 0;    ///< rows that are not masked
-    std::ptrdiff_t nonfinite_rows = 0; ///< active rows that hold NaN, +infinity or nothing but -infinity
-    std::ptrdiff_t clipped_rows = 0;   ///< rows where a clipped surrogate holds the gradient at zero
-    std::ptrdiff_t guarded_rows = 0;   ///< rows whose log-ratio was outside the guard
+    double value = 0.0;                 ///< the reduced loss; NaN if any active row is non-finite; 0 without active rows
+    double denominator = 0.0;           ///< what the weighted sum was divided by; 0 without active rows
+    std::ptrdiff_t active_rows = 0;     ///< rows that are not masked
+    std::ptrdiff_t nonfinite_rows = 0;  ///< active rows that hold NaN, +infinity or nothing but -infinity
+    std::ptrdiff_t clipped_rows = 0;    ///< rows where a clipped surrogate holds the gradient at zero
+    std::ptrdiff_t guarded_rows = 0;    ///< rows whose log-ratio was outside the guard
 
     /// Share of the active rows that are clipped.
     [[nodiscard]] constexpr double clip_fraction() const noexcept {

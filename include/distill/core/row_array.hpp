@@ -25,10 +25,10 @@ public:
         : wide_(values), size_(static_cast<std::ptrdiff_t>(count)) {}
 
     template <std::ranges::contiguous_range Range>
-        requires(std::ranges::sized_range<Range> && std::ranges::borrowed_range<Range&> &&
-                 (std::same_as<std::ranges::range_value_t<Range>, Narrow> ||
-                  std::same_as<std::ranges::range_value_t<Range>, Wide>))
-    constexpr row_array(const Range& range) noexcept : row_array(std::ranges::data(range), std::ranges::size(range)) {}
+    requires(std::ranges::sized_range<Range>&& std::ranges::borrowed_range<Range&> &&
+             (std::same_as<std::ranges::range_value_t<Range>, Narrow> ||
+              std::same_as<std::ranges::range_value_t<Range>, Wide>)) constexpr row_array(const Range& range) noexcept
+        : row_array(std::ranges::data(range), std::ranges::size(range)) {}
 
     [[nodiscard]] constexpr Wide operator[](std::ptrdiff_t index) const noexcept {
         return narrow_ != nullptr ? static_cast<Wide>(narrow_[index]) : wide_[index];

@@ -41,6 +41,16 @@ struct scalar {
     friend constexpr scalar sqrt(scalar a) noexcept { return raw(std::sqrt(a.value)); }
     friend constexpr scalar fma(scalar a, scalar b, scalar c) noexcept { return raw(a.value * b.value + c.value); }
 
+    /// max(a, bound) for a bound below zero; -infinity becomes the bound.
+    friend constexpr scalar at_least(scalar a, scalar negative_bound) noexcept { return max(a, negative_bound); }
+    /// a held to [-bound, bound]; infinities and NaN become a bound too.
+    friend constexpr scalar hold_magnitude(scalar a, scalar bound) noexcept {
+        return is_nan(a) ? bound : max(min(a, bound), -bound);
+    }
+    /// The larger of |a| and |b|, where NaN is larger than everything.
+    friend constexpr scalar larger_magnitude(scalar a, scalar b) noexcept {
+        return is_nan(a) || (!is_nan(b) && abs(b) < abs(a)) ? abs(a) : abs(b);
+    }
     /// NaN of either sign, read from the bits.
     friend constexpr bool is_nan(scalar a) noexcept {
         if constexpr (sizeof(Float) == 4)

@@ -154,8 +154,8 @@ template <composable A, composable B>
 template <composable A>
 [[nodiscard]] constexpr auto operator*(double factor, const A& a) {
     const auto o = as_objective(a);
-    return detail::make_objective(std::apply(
-        [&](const auto&... group) { return std::make_tuple(detail::scaled(factor, group)...); }, o.groups));
+    return detail::make_objective(
+        std::apply([&](const auto&... group) { return std::make_tuple(detail::scaled(factor, group)...); }, o.groups));
 }
 
 template <composable A>

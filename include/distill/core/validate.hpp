@@ -39,8 +39,8 @@ region region_of(const logits_view<Element>& view, bool with_padding = false) {
 
 template <class Narrow, class Wide>
 region region_of(const row_array<Narrow, Wide>& array) {
-    return {reinterpret_cast<std::uintptr_t>(array.address()), array.empty() ? std::size_t{0} : std::size_t{1}, array.bytes(),
-            array.bytes()};
+    return {reinterpret_cast<std::uintptr_t>(array.address()), array.empty() ? std::size_t{0} : std::size_t{1},
+            array.bytes(), array.bytes()};
 }
 
 /// True where the two share a byte. Regions of equal stride may interleave: columns of one wider matrix.
@@ -48,8 +48,8 @@ inline bool overlap(const region& a, const region& b) {
     if (a.empty() || b.empty() || a.end() <= b.address || b.end() <= a.address) return false;
     if (a.stride_bytes != b.stride_bytes || a.stride_bytes == 0) return true;
     const std::size_t stride = a.stride_bytes;
-    const std::size_t offset = a.address <= b.address ? (b.address - a.address) % stride
-                                                      : (stride - (a.address - b.address) % stride) % stride;
+    const std::size_t offset =
+        a.address <= b.address ? (b.address - a.address) % stride : (stride - (a.address - b.address) % stride) % stride;
     return !(offset >= a.row_bytes && offset + b.row_bytes <= stride);
 }
 
@@ -71,9 +71,8 @@ public:
 
     void temperature_in_domain(const temperature& t) {
         for (const double value : {t.student, t.teacher})
-            require(is_finite(value) && value >= smallest_temperature && value <= largest_temperature, [&] {
-                return "temperature is " + std::to_string(value) + ", expected a finite number in [1e-4, 1e4]";
-            });
+            require(is_finite(value) && value >= smallest_temperature && value <= largest_temperature,
+                    [&] { return "temperature is " + std::to_string(value) + ", expected a finite number in [1e-4, 1e4]"; });
     }
 
     template <class Element>
@@ -114,9 +113,8 @@ public:
     template <class Array>
     void one_per_row(std::string_view name, const Array& array, std::ptrdiff_t rows) {
         if (array.empty()) return;
-        require(!array.dangling(), [&] {
-            return std::string(name) + " has " + std::to_string(array.size()) + " elements and a null pointer";
-        });
+        require(!array.dangling(),
+                [&] { return std::string(name) + " has " + std::to_string(array.size()) + " elements and a null pointer"; });
         require(array.size() == rows, [&] {
             return std::string(name) + " has " + std::to_string(array.size()) + " elements, batch.student has " +
                    std::to_string(rows) + " rows";
@@ -176,11 +174,8 @@ constexpr void for_each_needed(const objective<Groups...>& o, const Visitor& vis
     const auto of_term = [&]<class Term>(const weighted<Term>& t) {
         if (is_part<Term, vocabulary_part> || t.weight != 0.0) visit(type_name<Term>(), needs_of<Term>());
     };
-    std::apply(
-        [&](const auto&... group) {
-            (std::apply([&](const auto&... t) { (of_term(t), ...); }, group.terms), ...);
-        },
-        o.groups);
+    std::apply([&](const auto&... group) { (std::apply([&](const auto&... t) { (of_term(t), ...); }, group.terms), ...); },
+               o.groups);
 }
 
 template <class... Groups>

@@ -31,7 +31,9 @@ private:
     }
     template <class Term>
     static constexpr bool known_to_sum_to_zero() {
-        if constexpr (requires { { Term::sums_to_zero } -> std::convertible_to<bool>; })
+        if constexpr (requires {
+                          { Term::sums_to_zero } -> std::convertible_to<bool>;
+                      })
             return Term::sums_to_zero;
         else
             return false;
@@ -39,21 +41,17 @@ private:
 
 public:
     static constexpr std::size_t groups = sizeof...(Groups);
-    static constexpr std::size_t token_terms =
-        (std::size_t{0} + ... + count_tokens(static_cast<const Groups*>(nullptr)));
+    static constexpr std::size_t token_terms = (std::size_t{0} + ... + count_tokens(static_cast<const Groups*>(nullptr)));
 
-    static constexpr bool has_vocabulary_terms =
-        any([]<class Term>() { return detail::is_part<Term, vocabulary_part>; });
+    static constexpr bool has_vocabulary_terms = any([]<class Term>() { return detail::is_part<Term, vocabulary_part>; });
 
     /// A vocabulary term reads the teacher's logits.
-    static constexpr bool reads_teacher = any([]<class Term>() {
-        return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher);
-    });
+    static constexpr bool reads_teacher = any(
+        []<class Term>() { return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher); });
 
     /// H = sum_v dlogp has to be summed before the gradient is written.
-    static constexpr bool needs_moment = any([]<class Term>() {
-        return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>();
-    });
+    static constexpr bool needs_moment =
+        any([]<class Term>() { return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>(); });
 
     /// A token term looks at the teacher's own prediction.
     static constexpr bool wants_teacher_label = any([]<class Term>() {
@@ -86,13 +84,16 @@ DISTILL_INLINE constexpr void for_each_term(const objective<Groups...>& o, const
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) DISTILL_INLINE_LAMBDA {
         (in_group(std::integral_constant<std::size_t, I>{}, std::get<I>(o.groups)), ...);
-    }(std::index_sequence_for<Groups...>{});
+    }
+    (std::index_sequence_for<Groups...>{});
 }
 
 /// A term's answer; one that returns its value alone is differentiated.
 template <class Number, class Term>
 DISTILL_INLINE DISTILL_FLATTEN constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {
-    if constexpr (requires { { term(e) } -> std::same_as<summand<Number>>; }) {
+    if constexpr (requires {
+                      { term(e) } -> std::same_as<summand<Number>>;
+                  }) {
         return term(e);
     } else {
         const dual<Number> value = term(differentiable(e));
@@ -102,7 +103,9 @@ DISTILL_INLINE DISTILL_FLATTEN constexpr summand<Number> evaluate(const Term& te
 
 template <class Number, class Term>
 DISTILL_INLINE DISTILL_FLATTEN constexpr token_summand<Number> evaluate(const Term& term, const token_entry<Number>& e) {
-    if constexpr (requires { { term(e) } -> std::same_as<token_summand<Number>>; }) {
+    if constexpr (requires {
+                      { term(e) } -> std::same_as<token_summand<Number>>;
+                  }) {
         return term(e);
     } else {
         const dual<Number> value = term(differentiable(e));

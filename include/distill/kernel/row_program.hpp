@@ -4,10 +4,11 @@
 ///     2. sum       the value and H = sum_v h_v
 ///     3. write     dz = weight / T * (h - p H)
 ///
-/// with h_v = d(row loss) / d(log p_v). Sweep 2 is left out where H is known beforehand; the value is then summed in sweep 3.
+/// with h_v = d(row loss) / d(log p_v). Sweep 2 is left out where H is known beforehand; the value is then summed in
+/// sweep 3.
 ///
 /// It is generic over a team: the lanes that share a row. A team has
-///     number                        the number type its lanes compute in (core/number.hpp, plus exp2, fma and is_nan)
+///     number                        the number type its lanes compute in (core/number.hpp, plus what core/scalar.hpp adds)
 ///     real                          the floating-point type of one lane
 ///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
 ///     for_each(tile, body)          body(at) for every group of lanes of the tile
@@ -136,9 +137,8 @@ public:
         const auto makers = entry_makers<number, real>();
 
         if constexpr (plan::has_vocabulary_terms && (plan::needs_moment || !writes)) {
-            const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                return summands(makers, at);
-            });
+            const auto sums = sum_over<1 + groups>(
+                team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA { return summands(makers, at); });
             outcome.loss += sums[0];
             for (std::size_t g = 0; g < groups; ++g)
                 if constexpr (plan::needs_moment) moment[g] = sums[1 + g];
@@ -149,8 +149,7 @@ public:
             const auto scales = gradient_scales(gradient.weight);
             const patch_list patches = read_patches(gradient, tokens, scales, moment);
             outcome.loss += write(gradient, makers, scales, moment);
-            for (std::size_t i = 0; i < patches.count; ++i)
-                store_patch(gradient.data, patches.entries[i]);
+            for (std::size_t i = 0; i < patches.count; ++i) store_patch(gradient.data, patches.entries[i]);
         }
         outcome.finite = is_finite(outcome.loss);
         return outcome;
@@ -228,7 +227,8 @@ private:
                 result[1 + g()] = s.dlogp;
             };
             (of_group(std::integral_constant<std::size_t, G>{}), ...);
-        }(std::make_index_sequence<groups>{});
+        }
+        (std::make_index_sequence<groups>{});
         return result;
     }
 
@@ -261,9 +261,12 @@ private:
 
     constexpr std::int64_t token_index(token_source source) const {
         switch (source) {
-            case token_source::teacher_predicted: return teacher_token_;
-            case token_source::label: return in_.label;
-            default: return in_.sampled_token;
+            case token_source::teacher_predicted:
+                return teacher_token_;
+            case token_source::label:
+                return in_.label;
+            default:
+                return in_.sampled_token;
         }
     }
 
@@ -280,8 +283,8 @@ private:
         return scales;
     }
 
-    /// The gradient at the tokens: scale (h + c - p H) with 1 - p formed in double, so that a confident student's p - 1 keeps
-    /// its digits.
+    /// The gradient at the tokens: scale (h + c - p H) with 1 - p formed in double, so that a confident student's p - 1
+    /// keeps its digits.
     template <class Gradient>
     DISTILL_INLINE constexpr patch_list read_patches(const Gradient& gradient, const token_part_state& tokens,
                                                      const std::array<double, groups>& scales,
@@ -298,18 +301,18 @@ private:
             double value = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
-                    const entry<exact> e =
-                        make_entry(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
+                    const entry<exact> e = make_entry(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
                     double at_token = 0.0;
                     for (const token_contribution& c : tokens.contributions)
                         if (c.index == first.index && c.group == g()) at_token += c.dlogp;
                     const double h = evaluate_group<g()>(objective_, e).dlogp.value;
                     // at_token - p * moment, with the part of the moment that comes from this very token taken out.
-                    value += scales[g()] * (h + at_token * -std::expm1(e.log_p.value) -
-                                            e.p.value * (moment[g()] - at_token));
+                    value +=
+                        scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (moment[g()] - at_token));
                 };
                 (of_group(std::integral_constant<std::size_t, G>{}), ...);
-            }(std::make_index_sequence<groups>{});
+            }
+            (std::make_index_sequence<groups>{});
             patches.entries[patches.count++] = {first.index, value};
         }
         return patches;
@@ -334,13 +337,15 @@ private:
                         const entry<number> e = make_entry(makers[g()], z, w);
                         const summand<number> s = evaluate_group<g()>(objective_, e);
                         value = value + s.value;
-                        dz = fma(e.p, scaled_moment[g()], fma(s.dlogp, scale[g()], dz));
+                        dz = fma(s.dlogp, scale[g()], dz);
+                        if constexpr (plan::needs_moment || plan::token_terms > 0) dz = fma(e.p, scaled_moment[g()], dz);
                     } else {
                         dz = fma(makers[g()].probability(z), scaled_moment[g()], dz);
                     }
                 };
                 (of_group(std::integral_constant<std::size_t, G>{}), ...);
-            }(std::make_index_sequence<groups>{});
+            }
+            (std::make_index_sequence<groups>{});
             if (gradient.adds) dz = dz + team_.load(gradient.data, at);
             team_.store(gradient.data, at, dz);
         };
@@ -360,9 +365,10 @@ private:
         }
     }
 
-    const Team& team_;
-    const Objective& objective_;
-    const row_input<Student, Teacher>& in_;
+    // Copies: what a sweep reads in its loop must be seen not to alias the gradient it writes.
+    Team team_;
+    Objective objective_;
+    row_input<Student, Teacher> in_;
     std::array<softmax, groups> student_{}, teacher_{};
     std::int64_t teacher_token_ = 0;
     bool usable_ = false;

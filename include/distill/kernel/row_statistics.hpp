@@ -23,9 +23,7 @@ struct row_statistics {
     std::array<double, Temperatures> sums{};
 
     /// False for a row without a softmax: NaN or +infinity somewhere, or -infinity everywhere.
-    [[nodiscard]] constexpr bool usable() const noexcept {
-        return !has_nan && is_finite(maximum) && maximum > masked_logit;
-    }
+    [[nodiscard]] constexpr bool usable() const noexcept { return !has_nan && is_finite(maximum) && maximum > masked_logit; }
 };
 
 /// The statistics of two parts together; `a` holds the lower indices.
@@ -54,10 +52,8 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     const Team& team, const Element* row, std::ptrdiff_t vocabulary,
     const std::array<double, Temperatures>& inverse_temperatures) {
     using number = typename Team::number;
-    using mask = decltype(is_nan(number(0.0)));
 
-    number maximum(masked_logit), position(0.0);
-    mask nan = is_nan(number(0.0));
+    number maximum(masked_logit), position(0.0), largest(0.0);
     std::array<number, Temperatures> scales, sums;
     for (std::size_t t = 0; t < Temperatures; ++t) {
         scales[t] = number(inverse_temperatures[t] * log2_e);
@@ -68,7 +64,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
         number raised = maximum;
         team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
             const number x = team.load(row, at);
-            nan = nan | is_nan(x);
+            largest = larger_magnitude(largest, x);
             if constexpr (WithArgmax) position = select(x > raised, team.indices(at), position);
             raised = max(x, raised);
         });
@@ -89,7 +85,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
 
     row_statistics<Temperatures> found;
     found.maximum = team.maximum(maximum);
-    found.has_nan = team.any(nan);
+    found.has_nan = team.any(is_nan(largest));
     if constexpr (WithArgmax)
         found.argmax = static_cast<std::ptrdiff_t>(
             team.minimum(select(maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));

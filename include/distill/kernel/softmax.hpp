@@ -15,7 +15,7 @@ namespace distill::kernel {
 struct softmax {
     double maximum = 0.0;
     double inverse_temperature = 1.0;
-    double sum = 1.0;      ///< sum_v exp((x_v - maximum) / T)
+    double sum = 1.0;  ///< sum_v exp((x_v - maximum) / T)
     double log_sum = 0.0;
 
     constexpr softmax() = default;
@@ -28,26 +28,20 @@ struct softmax {
     }
 };
 
-/// 1/1!, 1/2!, ...: (exp(d) - 1) / d by its series.
-template <std::size_t Count>
-constexpr std::array<double, Count> inverse_factorials() {
-    std::array<double, Count> coefficients{};
-    double factorial = 1.0;
-    for (std::size_t k = 0; k < Count; ++k) {
-        factorial *= static_cast<double>(k + 1);
-        coefficients[k] = 1.0 / factorial;
-    }
-    return coefficients;
+/// The terms K .. Count of  1 + d/2! + d^2/3! + ...  with d^(K - 1) taken out.
+template <int K, int Count, class Number>
+DISTILL_INLINE constexpr Number expm1_series(const Number& d, double coefficient) {
+    if constexpr (K == Count)
+        return Number(coefficient);
+    else
+        return fma(expm1_series<K + 1, Count>(d, coefficient / (K + 1)), d, Number(coefficient));
 }
 
-/// exp(d) - 1 for |d| < 1/4, to the precision of Real: the first term left out is 2e-8 of the result in float, 1e-17 in double.
+/// exp(d) - 1 for |d| < 1/4, to the precision of Real: the first term left out is 2e-8 of the result in float, 1e-17 in
+/// double.
 template <class Real, class Number>
 DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
-    constexpr std::size_t terms = sizeof(Real) <= 4 ? 6 : 13;
-    constexpr auto coefficients = inverse_factorials<terms>();
-    Number series(coefficients[terms - 1]);
-    for (std::size_t k = terms - 1; k > 0; --k) series = fma(series, d, Number(coefficients[k - 1]));
-    return series * d;
+    return expm1_series < 1, sizeof(Real) <= 4 ? 6 : 13 > (d, 1.0) * d;
 }
 
 /// Makes the entries of one row: constants broadcast once, then two logits in, an entry out.
@@ -56,9 +50,7 @@ class entry_maker {
 public:
     DISTILL_INLINE constexpr entry_maker() = default;
     DISTILL_INLINE constexpr entry_maker(const softmax& student, const softmax& teacher)
-        : p_(student),
-          q_(teacher),
-          temperature_gap_(student.inverse_temperature - teacher.inverse_temperature) {
+        : p_(student), q_(teacher), temperature_gap_(student.inverse_temperature - teacher.inverse_temperature) {
         const double shift = (student.maximum * student.inverse_temperature + student.log_sum) -
                              (teacher.maximum * teacher.inverse_temperature + teacher.log_sum);
         const auto high = static_cast<double>(static_cast<Real>(shift));
@@ -77,12 +69,11 @@ public:
     /// log p - log q = (z - w) / T - shift: z - w is exact where the two are close, and the shift is carried in two parts.
     /// p - q = q (exp(log_ratio) - 1) where that is small, so that entries on which p and q agree are not noise.
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z, const Number& w) const {
-        const Number limit(-log_probability_floor), near(0.25), masked(masked_logit);
-        const Number held_z = max(z, masked), held_w = max(w, masked);
-        const Number scaled = fma(held_z - held_w, p_.inverse_temperature, held_w * temperature_gap_);
-        const Number log_ratio = max(min((scaled - shift_high_) - shift_low_, limit), -limit);
+        const Number held_w = at_least(w, Number(masked_logit));
+        const Number scaled = fma(z - held_w, p_.inverse_temperature, held_w * temperature_gap_);
+        const Number log_ratio = hold_magnitude((scaled - shift_high_) - shift_low_, Number(-log_probability_floor));
         const Number p = p_.probability(z), q = q_.probability(w);
-        const Number difference = select(abs(log_ratio) < near, q * small_expm1<Real>(log_ratio), p - q);
+        const Number difference = select(abs(log_ratio) < Number(0.25), q * small_expm1<Real>(log_ratio), p - q);
         return {p_.log_probability(z), p, q_.log_probability(w), q, log_ratio, difference};
     }
 
@@ -102,7 +93,7 @@ private:
             return exp2((x - maximum) * scale) * inverse_sum;
         }
         DISTILL_INLINE constexpr Number log_probability(const Number& x) const {
-            return max((x - maximum) * inverse_temperature - log_sum, Number(log_probability_floor));
+            return at_least((x - maximum) * inverse_temperature - log_sum, Number(log_probability_floor));
         }
     };
 

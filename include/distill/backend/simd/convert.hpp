@@ -64,9 +64,9 @@ DISTILL_INLINE pack<float, Width> load_floats(const Eigen::half* source) {
     detail::widen<Width>(source, w);
     const words magnitude = w & 0x7fffu;
     const words shifted = magnitude << 13;
-    const words normal = shifted + (112u << 23);        // exponent bias 15 -> 127
-    const words special = shifted | 0x7f800000u;        // infinity, NaN
-    words subnormal;                                    // mantissa * 2^-24, zero included
+    const words normal = shifted + (112u << 23);  // exponent bias 15 -> 127
+    const words special = shifted | 0x7f800000u;  // infinity, NaN
+    words subnormal;                              // mantissa * 2^-24, zero included
     const auto scaled = __builtin_convertvector(magnitude, typename pack<float, Width>::floats) * 0x1p-24f;
     std::memcpy(&subnormal, &scaled, sizeof scaled);
     const words finite = magnitude < 0x0400u ? subnormal : normal;
@@ -129,8 +129,8 @@ DISTILL_INLINE void store(Element* destination, const pack<Float, Width>& p) {
     } else if constexpr (std::is_same_v<Float, float>) {
         store_floats<Width>(destination, p);
     } else {
-        store_floats<Width>(destination, pack<float, Width>::from(__builtin_convertvector(
-                                             p.lanes, typename pack<float, Width>::floats)));
+        store_floats<Width>(destination,
+                            pack<float, Width>::from(__builtin_convertvector(p.lanes, typename pack<float, Width>::floats)));
     }
 }
 

@@ -44,13 +44,18 @@ inline instruction_set widest_supported() {
 #endif
 }
 
+// Flattened: g++ then inlines through every level, clang through the first (kernel/plan.hpp flattens around a user's term).
+template <class Loop>
+DISTILL_FLATTEN void run_baseline(const Loop& loop) {
+    loop.template operator()<baseline_bytes>();
+}
 #if defined(__x86_64__)
 template <class Loop>
-DISTILL_TARGET_AVX512 void run_avx512(const Loop& loop) {
+DISTILL_TARGET_AVX512 DISTILL_FLATTEN void run_avx512(const Loop& loop) {
     loop.template operator()<64>();
 }
 template <class Loop>
-DISTILL_TARGET_AVX2 void run_avx2(const Loop& loop) {
+DISTILL_TARGET_AVX2 DISTILL_FLATTEN void run_avx2(const Loop& loop) {
     loop.template operator()<32>();
 }
 #endif
@@ -66,7 +71,7 @@ void dispatch(instruction_set limit, const Loop& loop) {
 #else
     static_cast<void>(limit);
 #endif
-    loop.template operator()<baseline_bytes>();
+    run_baseline(loop);
 }
 
 }  // namespace simd

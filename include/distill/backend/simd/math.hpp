@@ -21,23 +21,25 @@ inline constexpr double log2_e = 1.4426950408889634074;
 inline constexpr double ln_2 = 0.69314718055994530942;
 inline constexpr double smallest_normal = 1.1754943508222875e-38;
 
-/// coefficients[0] + coefficients[1] x + ...
-template <class Pack, std::size_t Count>
-DISTILL_INLINE Pack polynomial(const Pack& x, const double (&coefficients)[Count]) {
-    Pack value(coefficients[Count - 1]);
-    for (std::size_t k = Count - 1; k > 0; --k) value = fma(value, x, Pack(coefficients[k - 1]));
-    return value;
+/// c0 + c1 x + c2 x^2 + ...
+template <class Pack>
+DISTILL_INLINE Pack polynomial(const Pack&, double last) {
+    return Pack(last);
+}
+template <class Pack, class... Coefficients>
+DISTILL_INLINE Pack polynomial(const Pack& x, double first, Coefficients... rest) {
+    return fma(polynomial(x, rest...), x, Pack(first));
 }
 
 /// log of m 2^e where x = m 2^e - offset: both log and log1p end here. f = m - 1 in [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class Pack>
 DISTILL_INLINE Pack log_from_parts(const Pack& f, const typename Pack::integers& e) {
-    constexpr double tail[] = {0.333333316579, -0.25000819809, 0.200012283033, -0.166233942426,
-                               0.142017631311, -0.13159876924, 0.127613868712, -0.0763497468826};
     const Pack square = f * f;
     const Pack exponent = Pack::from(__builtin_convertvector(e, typename Pack::floats));
     // f - f^2 / 2 + f^3 t(f) + e ln 2, smallest parts first.
-    const Pack small = fma(square * f, polynomial(f, tail), square * Pack(-0.5));
+    const Pack tail = polynomial(f, 0.333333316579, -0.25000819809, 0.200012283033, -0.166233942426, 0.142017631311,
+                                 -0.13159876924, 0.127613868712, -0.0763497468826);
+    const Pack small = fma(square * f, tail, square * Pack(-0.5));
     return fma(exponent, Pack(ln_2), f + small);
 }
 
@@ -49,12 +51,11 @@ inline constexpr std::int32_t half_root_bits = 0x3f3504f3;  // sqrt(1/2)
 template <int Width>
 DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
     using P = pack<float, Width>;
-    // Coefficients 1 .. 5; coefficient 0 is exactly 1.
-    constexpr double tail[] = {0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118};
-    const P held = max(y, P(-127.0));
+    const P held = at_least(y, P(-127.0));
     const typename P::integers biased = __builtin_convertvector((held + P(127.5)).lanes, typename P::integers);
     const P fraction = held - (P::from(__builtin_convertvector(biased, typename P::floats)) - P(127.0));
-    const P mantissa = fma(detail::polynomial(fraction, tail), fraction, P(1.0));
+    const P mantissa =
+        detail::polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
     return mantissa * P::from_bits(biased << 23);
 }
 
@@ -73,8 +74,9 @@ DISTILL_INLINE pack<float, Width> exp(const pack<float, Width>& x) {
 template <int Width>
 DISTILL_INLINE pack<float, Width> expm1(const pack<float, Width>& x) {
     using P = pack<float, Width>;
-    constexpr double series[] = {1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320};
-    return select(abs(x) < P(0.5), x * detail::polynomial(min(max(x, P(-0.5)), P(0.5)), series), exp(x) - P(1.0));
+    const P series = detail::polynomial(hold_magnitude(x, P(0.5)), 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720,
+                                        1.0 / 5040, 1.0 / 40320);
+    return select(abs(x) < P(0.5), x * series, exp(x) - P(1.0));
 }
 
 template <int Width>
@@ -110,10 +112,10 @@ DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
     return fma(fma(root, -root, x), inverse * P(0.5), root);
 }
 
-#define DISTILL_DOUBLE_LANES(function)                                                                    \
-    template <int Width>                                                                                  \
-    DISTILL_INLINE pack<double, Width> function(const pack<double, Width>& x) {                           \
-        return map(x, [](double lane) DISTILL_INLINE_LAMBDA { return std::function(lane); });             \
+#define DISTILL_DOUBLE_LANES(function)                                                        \
+    template <int Width>                                                                      \
+    DISTILL_INLINE pack<double, Width> function(const pack<double, Width>& x) {               \
+        return map(x, [](double lane) DISTILL_INLINE_LAMBDA { return std::function(lane); }); \
     }
 DISTILL_DOUBLE_LANES(exp2)
 DISTILL_DOUBLE_LANES(exp)

@@ -24,6 +24,7 @@ struct vectors {
     using integer = std::conditional_t<sizeof(Float) == 4, std::int32_t, std::int64_t>;
     typedef Float floats __attribute__((vector_size(sizeof(Float) * Width)));
     typedef integer integers __attribute__((vector_size(sizeof(Float) * Width)));
+    typedef std::make_unsigned_t<integer> naturals __attribute__((vector_size(sizeof(Float) * Width)));
 };
 
 /// One truth value per lane: all bits set, or none.
@@ -42,8 +43,6 @@ struct mask {
         m.lanes = v;
         return m;
     }
-    friend DISTILL_INLINE mask operator|(const mask& a, const mask& b) { return from(a.lanes | b.lanes); }
-    friend DISTILL_INLINE mask operator&(const mask& a, const mask& b) { return from(a.lanes & b.lanes); }
 };
 
 /// Width lanes of Float. The copy constructor is user-provided so that packs, and structs of packs, are passed by reference
@@ -52,12 +51,13 @@ template <class Float, int Width>
 struct pack {
     using floats = typename vectors<Float, Width>::floats;
     using integers = typename vectors<Float, Width>::integers;
+    using naturals = typename vectors<Float, Width>::naturals;
     using mask_type = mask<Float, Width>;
 
     floats lanes{};
 
     DISTILL_INLINE pack() = default;
-    DISTILL_INLINE pack(double x) : lanes(floats{} + static_cast<Float>(x)) {}
+    DISTILL_INLINE pack(double x) : lanes(static_cast<Float>(x) - floats{}) {}
     DISTILL_INLINE pack(const pack& other) : lanes(other.lanes) {}
     DISTILL_INLINE pack& operator=(const pack& other) {
         lanes = other.lanes;
@@ -68,12 +68,16 @@ struct pack {
         p.lanes = v;
         return p;
     }
-    static DISTILL_INLINE pack from_bits(const integers& v) {
+    template <class Bits>
+    static DISTILL_INLINE pack from_bits(const Bits& v) {
         pack p;
-        std::memcpy(&p.lanes, &v, sizeof v);
+        std::memcpy(&p.lanes, &v, sizeof p.lanes);
         return p;
     }
-    DISTILL_INLINE void bits(integers& v) const { std::memcpy(&v, &lanes, sizeof v); }
+    template <class Bits>
+    DISTILL_INLINE void bits(Bits& v) const {
+        std::memcpy(&v, &lanes, sizeof lanes);
+    }
 
     friend DISTILL_INLINE pack operator+(const pack& a, const pack& b) { return from(a.lanes + b.lanes); }
     friend DISTILL_INLINE pack operator-(const pack& a, const pack& b) { return from(a.lanes - b.lanes); }
@@ -92,26 +96,51 @@ struct pack {
     friend DISTILL_INLINE pack min(const pack& a, const pack& b) { return from(b.lanes < a.lanes ? b.lanes : a.lanes); }
     friend DISTILL_INLINE pack max(const pack& a, const pack& b) { return from(a.lanes < b.lanes ? b.lanes : a.lanes); }
     friend DISTILL_INLINE pack abs(const pack& a) {
-        integers v;
+        naturals v;
         a.bits(v);
-        return from_bits(v & (integers{} + magnitude_bits));
+        return from_bits(v & magnitude_bits);
     }
     /// a * b + c, fused where the instruction set can.
-    friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) {
-        return from(a.lanes * b.lanes + c.lanes);
+    friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) { return from(a.lanes * b.lanes + c.lanes); }
+
+    // Bounds by integer comparison of the bits: one instruction, and no assumption about NaN or infinity.
+
+    /// max(a, bound) for a bound below zero; -infinity becomes the bound.
+    friend DISTILL_INLINE pack at_least(const pack& a, const pack& negative_bound) {
+        naturals v, bound;
+        a.bits(v);
+        negative_bound.bits(bound);
+        return from_bits(v < bound ? v : bound);
     }
-    /// NaN of either sign, read from the bits.
+    /// a held to [-bound, bound]; infinities and NaN become a bound too.
+    friend DISTILL_INLINE pack hold_magnitude(const pack& a, const pack& positive_bound) {
+        naturals v, bound;
+        a.bits(v);
+        positive_bound.bits(bound);
+        const naturals magnitude = v & magnitude_bits;
+        return from_bits((v & ~magnitude_bits) | (magnitude < bound ? magnitude : bound));
+    }
+    /// The larger of |a| and |b|, where NaN is larger than everything.
+    friend DISTILL_INLINE pack larger_magnitude(const pack& a, const pack& b) {
+        naturals u, v;
+        a.bits(u);
+        b.bits(v);
+        u &= magnitude_bits;
+        v &= magnitude_bits;
+        return from_bits(u < v ? v : u);
+    }
+    /// NaN of either sign.
     friend DISTILL_INLINE mask_type is_nan(const pack& a) {
         integers v;
         a.bits(v);
-        return mask_type::from((v & (integers{} + magnitude_bits)) > infinity_bits);
+        return mask_type::from((v & static_cast<integer>(magnitude_bits)) > infinity_bits);
     }
 
 private:
     using integer = typename vectors<Float, Width>::integer;
-    static constexpr integer magnitude_bits = static_cast<integer>(sizeof(Float) == 4 ? 0x7fffffffLL : 0x7fffffffffffffffLL);
-    static constexpr integer infinity_bits =
-        static_cast<integer>(sizeof(Float) == 4 ? 0x7f800000LL : 0x7ff0000000000000LL);
+    using natural = std::make_unsigned_t<integer>;
+    static constexpr natural magnitude_bits = static_cast<natural>(-1) >> 1;
+    static constexpr integer infinity_bits = static_cast<integer>(sizeof(Float) == 4 ? 0x7f800000LL : 0x7ff0000000000000LL);
 };
 
 /// Applies a scalar function lane by lane.

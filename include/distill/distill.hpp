@@ -1,0 +1,45 @@
+/// Distillation objectives for language models: objective x backend x reduction, composed at compile time.
+///
+/// Letters, in every header: z, p = softmax(z / T) student; w, q = softmax(w / T) teacher (no gradient flows into it);
+/// y token sampled by the student; y* token predicted by the teacher on the student's prefix; row = one token position;
+/// V = vocabulary size. forward KL = KL(q || p), mass-covering; reverse KL = KL(p || q), mode-seeking.
+///
+/// This header is the table of contents. Buffers of other libraries: <distill/interop/...>; other threads than the caller's:
+/// <distill/backend/executor/...>.
+#pragma once
+
+// The functor and its inputs
+#include <distill/loss.hpp>
+
+// Objectives: sums over the vocabulary
+#include <distill/divergence/entropy.hpp>
+#include <distill/divergence/forward_kl.hpp>
+#include <distill/divergence/jensen_shannon.hpp>
+#include <distill/divergence/reverse_kl.hpp>
+#include <distill/divergence/squared_hellinger.hpp>
+#include <distill/divergence/total_variation.hpp>
+
+// Objectives: terms at single tokens
+#include <distill/token/clipped_surrogate.hpp>
+#include <distill/token/cross_entropy.hpp>
+#include <distill/token/policy_gradient.hpp>
+#include <distill/token/teacher_guidance.hpp>
+
+// Objectives: ready-made sums, and your own term as a lambda
+#include <distill/composition/tgpo.hpp>
+#include <distill/core/term_from.hpp>
+
+// Backends
+#include <distill/backend/eigen.hpp>
+#include <distill/backend/reference.hpp>
+
+// Reductions
+#include <distill/reduction/normalized_by.hpp>
+#include <distill/reduction/sequence_mean.hpp>
+#include <distill/reduction/sequence_mean_of_sums.hpp>
+#include <distill/reduction/token_mean.hpp>
+#include <distill/reduction/token_sum.hpp>
+
+// Training loop
+#include <distill/training/annealing.hpp>
+#include <distill/training/group_advantages.hpp>
