@@ -77,6 +77,8 @@ private:
 
     template <class Student, class Teacher, class Destination, class Rows>
     loss_result run(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
+        static_assert(logit_element<Student> && logit_element<Teacher>,
+                      "distill: logits are stored as float, double, or a 16-bit floating-point type");
         if (const std::string error = error_of(in, destination, row_losses); !error.empty()) {
             report_error(error);
             return {.value = quiet_nan()};

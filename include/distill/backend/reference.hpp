@@ -35,6 +35,8 @@ struct single_lane {
         return static_cast<double>(row[at]);
     }
     template <class Element>
+    constexpr void prefetch_next_tile(const Element*, std::ptrdiff_t) const {}
+    template <class Element>
     constexpr void store(Element* row, std::ptrdiff_t at, number x) const {
         if constexpr (std::is_same_v<Element, double>)
             row[at] = x.value;

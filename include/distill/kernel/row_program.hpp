@@ -13,6 +13,7 @@
 ///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
 ///     for_each(tile, body)          body(at) for every group of lanes of the tile
 ///     load(row, at), store(row, at, number)    lanes past the end load masked_logit and store nothing
+///     prefetch_next_tile(row, at)   a hint that memory and arithmetic may overlap
 ///     active(at, number)            the number, with lanes past the end set to 0
 ///     indices(at)                   the entries' indices, as a number
 ///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always

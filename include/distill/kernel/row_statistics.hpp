@@ -75,6 +75,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
                 tile_sums[t] = number(0.0);
             }
             team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                team.prefetch_next_tile(row, at);
                 const number x = team.load(row, at) - raised;
                 for (std::size_t t = 0; t < Temperatures; ++t) tile_sums[t] = tile_sums[t] + exp2(x * scales[t]);
             });
