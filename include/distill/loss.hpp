@@ -10,14 +10,39 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace distill {
 
+namespace detail {
+
+/// The objective a loss is made from; what is none stays what it is, for the loss to refuse with a sentence.
+template <class Part>
+constexpr auto objective_or_self(const Part& part) {
+    if constexpr (composable<Part>)
+        return as_objective(part);
+    else
+        return part;
+}
+template <class Part>
+using objective_of = decltype(objective_or_self(std::declval<const Part&>()));
+
+struct job_archetype {};
+
+}  // namespace detail
+
+/// A backend runs a checked call: `run(job) const` calls kernel::run_rows for every block of rows and returns the blocks'
+/// sums added in their order.
+template <class B>
+concept backend = std::copy_constructible<B> && requires(const B& b, const detail::job_archetype& job) {
+    { b.run(job) } -> std::same_as<kernel::row_sums>;
+};
+
 /// A loss-and-gradient functor, composed at compile time.
 ///
-///     distill::loss f{0.7 * distill::reverse_kl{} + 0.3 * distill::jensen_shannon{0.5}, distill::eigen{},
-///     distill::token_mean{}}; auto r = f(batch);             // r.value auto r = f(batch, gradient);   // the loss, and
-///     dL/dz written to the gradient's buffer
+///     distill::loss f{0.7 * reverse_kl{} + 0.3 * jensen_shannon{0.5}, eigen{}, token_mean{}};
+///     auto r = f(batch);             // r.value
+///     auto r = f(batch, gradient);   // the loss, and dL/dz written to the gradient's buffer
 ///
 /// It is a value: const, stateless between calls, safe to call from several threads at once. It owns no buffer, allocates
 /// nothing, starts no thread that the backend's executor was not given.
@@ -28,14 +53,22 @@ namespace distill {
 /// offsets, temperatures, parameters, fields that a term needs. All are found before the first write.
 template <class Objective, class Backend, class Reduction>
 class loss {
-    static_assert(
-        reduction<Reduction>,
-        "distill: a reduction has needs_sequences, sequence_factor(double) const and denominator(row_totals) const");
+    static_assert(detail::is_part<Objective, objective_part>,
+                  "distill: the first argument of a loss is an objective: a term, a composition, or a sum of them; derive a "
+                  "divergence of your own from distill::term<yours>");
+    static_assert(backend<Backend>,
+                  "distill: the second argument of a loss is a backend: distill::eigen, distill::reference");
+    static_assert(reduction<Reduction>,
+                  "distill: the third argument of a loss is a reduction: it has needs_sequences, sequence_factor(double) "
+                  "const and denominator(row_totals) const");
 
 public:
     template <class Part>
     constexpr loss(const Part& part, Backend backend, Reduction reduction, temperature t = {})
-        : objective_(as_objective(part)), backend_(std::move(backend)), reduction_(std::move(reduction)), temperature_(t) {}
+        : objective_(detail::objective_or_self(part)),
+          backend_(std::move(backend)),
+          reduction_(std::move(reduction)),
+          temperature_(t) {}
 
     /// The reduced loss.
     template <class Student, class Teacher>
@@ -142,8 +175,7 @@ private:
     temperature temperature_;
 };
 
-template <composable Part, class Backend, class Reduction>
-loss(const Part&, Backend, Reduction, temperature = {})
-    -> loss<decltype(as_objective(std::declval<const Part&>())), Backend, Reduction>;
+template <class Part, class Backend, class Reduction>
+loss(const Part&, Backend, Reduction, temperature = {}) -> loss<detail::objective_of<Part>, Backend, Reduction>;
 
 }  // namespace distill

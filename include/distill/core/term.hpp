@@ -163,6 +163,12 @@ template <composable A>
     return factor * a;
 }
 
+template <class A, class B>
+requires(composable<A> != composable<B>) constexpr void operator+(const A&, const B&) {
+    static_assert(composable<A> && composable<B>,
+                  "distill: a term is added to a term, a composition or a sum of them, not to anything else");
+}
+
 /// The same objective at a temperature of its own, whatever the loss's. Hinton's mix in one call:
 /// `at_temperature(temperature{1}, 0.5 * cross_entropy{}) + at_temperature(temperature{T}, 0.5 * T * T * forward_kl{})`.
 /// Terms that already have a temperature keep it.

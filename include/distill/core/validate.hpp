@@ -79,6 +79,7 @@ public:
     void view(std::string_view name, const logits_view<Element>& v) {
         const auto text = [&](const std::string& rest) { return std::string(name) + rest; };
         if (!require(v.rows >= 0, [&] { return text(" has " + std::to_string(v.rows) + " rows"); })) return;
+        if (v.absent()) return;
         require(v.vocabulary >= 1 && v.vocabulary <= largest_vocabulary, [&] {
             return text(" has a vocabulary of " + std::to_string(v.vocabulary) + ", expected 1 to " +
                         std::to_string(largest_vocabulary));

@@ -4,8 +4,7 @@
 
 namespace distill {
 
-/// Entropy of the student  H(p) = -sum_v p_v log p_v, in nats. A bonus is a negative coefficient: `... + -0.001 *
-/// entropy{}`.
+/// Entropy of the student  H(p) = -sum_v p_v log p_v, in nats. An entropy bonus is a negative coefficient.
 ///
 /// Summand      -p log p
 /// Derivative   -p (log p + 1)                 with respect to log p

@@ -292,9 +292,9 @@ private:
                                                      const std::array<double, groups>& moment) const {
         patch_list patches;
         for (const token_contribution& first : tokens.contributions) {
-            bool seen = false;
-            for (std::size_t i = 0; i < patches.count; ++i) seen = seen || patches.entries[i].index == first.index;
-            if (seen) continue;
+            bool done = first.dlogp == 0.0;
+            for (std::size_t i = 0; i < patches.count; ++i) done = done || patches.entries[i].index == first.index;
+            if (done) continue;
 
             const exact z = logit(in_.student, first.index);
             exact w = 0.0;

@@ -45,9 +45,9 @@ inline instruction_set widest_supported() {
 }
 
 // Flattened: g++ then inlines through every level, clang through the first (kernel/plan.hpp flattens around a user's term).
-template <class Loop>
+template <int Bytes, class Loop>
 DISTILL_FLATTEN void run_baseline(const Loop& loop) {
-    loop.template operator()<baseline_bytes>();
+    loop.template operator()<Bytes>();
 }
 #if defined(__x86_64__)
 template <class Loop>
@@ -71,7 +71,7 @@ void dispatch(instruction_set limit, const Loop& loop) {
 #else
     static_cast<void>(limit);
 #endif
-    run_baseline(loop);
+    run_baseline<baseline_bytes>(loop);
 }
 
 }  // namespace simd
