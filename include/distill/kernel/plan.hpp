@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 namespace distill::kernel {
@@ -23,7 +24,7 @@ private:
     }
     template <class Temperature, class... Terms, class Predicate>
     static constexpr bool any_of(const term_group<Temperature, Terms...>*, Predicate predicate) {
-        return (false || ... || predicate.template operator()<Terms>());
+        return (false || ... || predicate(std::type_identity<Terms>{}));
     }
     template <class Predicate>
     static constexpr bool any(Predicate predicate) {
@@ -43,18 +44,21 @@ public:
     static constexpr std::size_t groups = sizeof...(Groups);
     static constexpr std::size_t token_terms = (std::size_t{0} + ... + count_tokens(static_cast<const Groups*>(nullptr)));
 
-    static constexpr bool has_vocabulary_terms = any([]<class Term>() { return detail::is_part<Term, vocabulary_part>; });
+    static constexpr bool has_vocabulary_terms =
+        any([]<class Term>(std::type_identity<Term>) { return detail::is_part<Term, vocabulary_part>; });
 
     /// A vocabulary term reads the teacher's logits.
-    static constexpr bool reads_teacher = any(
-        []<class Term>() { return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher); });
+    static constexpr bool reads_teacher = any([]<class Term>(std::type_identity<Term>) {
+        return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher);
+    });
 
     /// H = sum_v dlogp has to be summed before the gradient is written.
-    static constexpr bool needs_moment =
-        any([]<class Term>() { return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>(); });
+    static constexpr bool needs_moment = any([]<class Term>(std::type_identity<Term>) {
+        return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>();
+    });
 
     /// A token term looks at the teacher's own prediction.
-    static constexpr bool wants_teacher_label = any([]<class Term>() {
+    static constexpr bool wants_teacher_label = any([]<class Term>(std::type_identity<Term>) {
         if constexpr (detail::is_part<Term, token_part>)
             return Term::token == token_source::teacher_predicted;
         else

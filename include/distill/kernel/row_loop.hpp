@@ -23,6 +23,7 @@ struct element_of<gradient<Element>> {
 /// One checked call, as a backend receives it. Destination is gradient<Element>, or no_gradient.
 template <class Objective, class Reduction, class Student, class Teacher, class Destination>
 struct job {
+    using objective_type = Objective;
     using student_type = Student;
     using teacher_type = Teacher;
     using gradient_type = typename element_of<Destination>::type;
@@ -107,7 +108,8 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
         row_outcome outcome;
         if (weight != 0.0) {
             const auto input = read_row(job, row);
-            const row_program program(team, job.objective, job.temperatures, input);
+            const row_program<Team, typename Job::objective_type, typename Job::student_type, typename Job::teacher_type>
+                program(team, job.objective, job.temperatures, input);
             if constexpr (writes) {
                 const row_gradient<typename Job::gradient_type> target{job.destination.view.row(row),
                                                                        weight / job.denominator, job.destination.adds};

@@ -19,10 +19,10 @@ struct softmax {
     double log_sum = 0.0;
 
     constexpr softmax() = default;
-    softmax(double row_maximum, double inverse, double row_sum)
+    constexpr softmax(double row_maximum, double inverse, double row_sum)
         : maximum(row_maximum), inverse_temperature(inverse), sum(row_sum), log_sum(std::log(row_sum)) {}
 
-    [[nodiscard]] double log_probability(double logit) const {
+    [[nodiscard]] constexpr double log_probability(double logit) const {
         const double log_p = (logit - maximum) * inverse_temperature - log_sum;
         return log_p > log_probability_floor ? log_p : log_probability_floor;
     }
