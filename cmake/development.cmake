@@ -5,6 +5,8 @@ if(DISTILL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${DISTILL_CCACHE})
 endif()
 
+set(CMAKE_CXX_EXTENSIONS OFF)
+
 set(DISTILL_DEVELOPMENT_FLAGS "" CACHE STRING "Flags of the project's own targets: sanitizers, -ffast-math, -fno-exceptions")
 
 add_library(distill_development INTERFACE)
@@ -18,5 +20,4 @@ function(distill_program NAME)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "LINK")
   add_executable(${NAME} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${NAME} PRIVATE distill_development ${ARG_LINK})
-  set_target_properties(${NAME} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()

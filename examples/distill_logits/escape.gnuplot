@@ -8,9 +8,10 @@ set xrange [1e-3:STATS_min / 2]
 set yrange [1:30000]
 set format x '10^{%T}'
 set format y '10^{%T}'
-set xlabel 'p(y*): what the student first gives the token that the teacher wants'
+set xlabel 'p(y*): what the student first gives the token that the teacher wants' offset 0,0.3
+set bmargin 8
 set ylabel 'gradient steps until p(y*) ≥ 1/2'
-set key below maxrows 2 spacing 1.3 samplen 2
+set key below height 0.5 spacing 1.3 samplen 2 maxrows 2
 set grid xtics ytics lc rgb '#dddddd'
 most = 10000
 set arrow from graph 0,first most to graph 1,first most nohead dt 3 lc rgb '#888888'
