@@ -112,6 +112,9 @@ private:
     loss_result run(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
         static_assert(logit_element<Student> && logit_element<Teacher>,
                       "distill: logits are stored as float, double, or a 16-bit floating-point type");
+        if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
+            static_assert(logit_element<std::remove_pointer_t<decltype(destination.view.data)>>,
+                          "distill: the gradient is written as float, double, or a 16-bit floating-point type, not const");
         if (const std::string error = error_of(in, destination, row_losses); !error.empty()) {
             report_error(error);
             return {.value = quiet_nan()};

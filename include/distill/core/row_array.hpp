@@ -9,6 +9,14 @@
 
 namespace distill {
 
+namespace detail {
+
+template <class Range>
+concept borrowed_values =
+    std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range> && std::ranges::borrowed_range<Range&>;
+
+}  // namespace detail
+
 /// A borrowed array of Narrow or Wide values, read as Wide. Made from a pointer and a length, or from any contiguous
 /// range (vector, array, span). Default-constructed: the field was not given.
 template <class Narrow, class Wide>
@@ -16,19 +24,17 @@ class row_array {
 public:
     constexpr row_array() = default;
 
-    template <std::integral Size>
-    constexpr row_array(const Narrow* values, Size count) noexcept
-        : narrow_(values), size_(static_cast<std::ptrdiff_t>(count)) {}
+    template <class Element, std::integral Size>
+    constexpr row_array(const Element* values, Size count) noexcept : size_(static_cast<std::ptrdiff_t>(count)) {
+        static_assert(std::same_as<Element, Narrow> || std::same_as<Element, Wide>,
+                      "distill: a per-row array holds float or double (weights, advantages, log-probabilities), or int32 or "
+                      "int64 (token ids, labels, offsets)");
+        if constexpr (std::same_as<Element, Narrow>) narrow_ = values;
+        if constexpr (std::same_as<Element, Wide>) wide_ = values;
+    }
 
-    template <std::integral Size>
-    constexpr row_array(const Wide* values, Size count) noexcept
-        : wide_(values), size_(static_cast<std::ptrdiff_t>(count)) {}
-
-    template <std::ranges::contiguous_range Range>
-    requires(std::ranges::sized_range<Range>&& std::ranges::borrowed_range<Range&> &&
-             (std::same_as<std::ranges::range_value_t<Range>, Narrow> ||
-              std::same_as<std::ranges::range_value_t<Range>, Wide>)) constexpr row_array(const Range& range) noexcept
-        : row_array(std::ranges::data(range), std::ranges::size(range)) {}
+    template <detail::borrowed_values Range>
+    constexpr row_array(const Range& range) noexcept : row_array(std::ranges::data(range), std::ranges::size(range)) {}
 
     [[nodiscard]] constexpr Wide operator[](std::ptrdiff_t index) const noexcept {
         return narrow_ != nullptr ? static_cast<Wide>(narrow_[index]) : wide_[index];

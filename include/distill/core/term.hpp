@@ -58,6 +58,16 @@ inline constexpr bool inherits_temperature = false;
 template <class... Terms>
 inline constexpr bool inherits_temperature<term_group<inherited_temperature, Terms...>> = true;
 
+/// Compiles the term's body with a number that has what distill::number lists and nothing else. Its name is what compilers
+/// print beside the line of the term that asks for more.
+template <template <class> class Entry, class Term>
+void a_term_uses_what_distill_number_lists_and_nothing_else(const Term& t) {
+    if constexpr (requires(const Entry<number_archetype>& e) { t(e); })
+        t(Entry<number_archetype>{});
+    else
+        t(Entry<dual<number_archetype>>{});
+}
+
 template <class Term>
 constexpr void check_term() {
     if constexpr (is_part<Term, vocabulary_part>)
@@ -68,6 +78,12 @@ constexpr void check_term() {
         static_assert(single_token_term<Term>,
                       "distill: a token term is called as t(token_entry<T>) const, for any number type T, returns "
                       "token_summand<T> or T, and names its token in `static constexpr token_source token`");
+
+    // The address alone: the body is compiled, and never called.
+    if constexpr (vocabulary_term<Term>)
+        static_cast<void>(&a_term_uses_what_distill_number_lists_and_nothing_else<entry, Term>);
+    else if constexpr (single_token_term<Term>)
+        static_cast<void>(&a_term_uses_what_distill_number_lists_and_nothing_else<token_entry, Term>);
 }
 
 }  // namespace detail
@@ -164,9 +180,10 @@ template <composable A>
 }
 
 template <class A, class B>
-requires(composable<A> != composable<B>) constexpr void operator+(const A&, const B&) {
+requires(composable<A> != composable<B>) constexpr auto operator+(const A& a, const B&) {
     static_assert(composable<A> && composable<B>,
                   "distill: a term is added to a term, a composition or a sum of them, not to anything else");
+    return a;
 }
 
 /// The same objective at a temperature of its own, whatever the loss's. Hinton's mix in one call:

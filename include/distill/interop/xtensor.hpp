@@ -26,10 +26,9 @@ concept xtensor_container = requires(Container& c) {
     std::remove_cvref_t<Container>::static_layout;
 };
 
+/// An adaptor borrows; what it becomes when it is evaluated owns.
 template <class Container>
-inline constexpr bool owns_memory = requires(Container& c) {
-    c.resize(c.shape());
-};
+inline constexpr bool owns_memory = std::is_same_v<Container, typename Container::temporary_type>;
 
 }  // namespace detail
 
@@ -40,6 +39,8 @@ template <detail::xtensor_container Container>
     using plain = std::remove_cvref_t<Container>;
     static_assert(plain::static_layout != xt::layout_type::column_major,
                   "distill: a column-major tensor has its vocabulary scattered over memory; use xt::layout_type::row_major");
+    static_assert(std::is_lvalue_reference_v<Container> || !detail::owns_memory<plain>,
+                  "distill: a temporary tensor owns its memory and ends before the view does");
     using element = std::remove_pointer_t<decltype(container.data())>;
     if (container.dimension() != 2) {
         report_error("an xtensor of logits has " + std::to_string(container.dimension()) + " dimensions, expected 2");
