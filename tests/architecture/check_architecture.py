@@ -1,0 +1,322 @@
+"""The rules of the source tree that no compiler checks.
+
+usage: check_architecture.py REPOSITORY
+
+Prints every violation as file:line: sentence. A rule is a generator of (path, line, sentence), registered in RULES.
+"""
+
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+# A header includes its own row's folders and nothing else of the library. A folder that names itself may include its own
+# files, without a cycle; in all others siblings never include one another. The longest matching key counts.
+LAYERS = {
+    "core": {"core"},
+    "divergence": {"core"},
+    "token": {"core"},
+    "reduction": {"core"},
+    "training": {"core"},
+    "interop": {"core"},
+    "kernel": {"core", "kernel"},
+    "composition": {"core", "divergence", "token"},
+    "backend": {"core", "kernel", "backend"},
+    "backend/reference.hpp": {"core", "kernel"},
+    "loss.hpp": {"core", "kernel"},
+    "distill.hpp": {"core", "divergence", "token", "reduction", "training", "composition", "backend", "loss.hpp"},
+}
+
+# The libraries of others that a header may name, as the first part of the include; elsewhere none.
+OTHERS = {
+    "backend": {"Eigen", "unsupported"},
+    "backend/reference.hpp": set(),
+    "backend/executor/openmp.hpp": {"omp.h"},
+    "backend/executor/serial.hpp": set(),
+    "backend/cuda.cuh": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
+    "backend/cuda": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
+    "interop/eigen.hpp": {"Eigen"},
+    "interop/xtensor.hpp": {"xtensor", "xtl"},
+    "interop/mdspan.hpp": {"experimental"},
+    "interop/dlpack.hpp": {"dlpack"},
+}
+
+DOCUMENTED = ("divergence", "token")
+DOCUMENTATION = ("Summand", "Derivative", "Domain", "At p = q", "Accuracy", "Source")
+ONE_STRUCT = ("divergence", "token", "reduction", "composition")
+NAMED_AFTER_CONTENT = (*ONE_STRUCT, "training", "backend/executor", "backend/reference.hpp", "backend/eigen.hpp", "loss.hpp")
+IN_UMBRELLA = ("divergence", "token", "reduction", "composition")
+LONGEST_HEADER, LARGEST_MEDIAN, LONGEST_CONTRIBUTING = 450, 120, 20
+
+INCLUDE = re.compile(r"^\s*#\s*include\s*(<[^>]+>|\"[^\"]+\"|\S+)")
+STANDARD = re.compile(r"^[a-z0-9_]+$")
+TYPE = re.compile(r"^(?:struct|class)\s+(?:alignas\S+\s+)?(\w+)\s*(?:final\s*)?(?::[^:]|\{|$)")
+FUNCTION = re.compile(r"(?:[\w:<>,&*\[\]]+\s+)+(\w+)\(")
+UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
+ABSOLUTE = re.compile(r"(?<![\w.)}\]$*~/-])/(?:work|root|tmp|home)\b(?!\s*=)")
+LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)|(?:src|href|srcset)=\"([^\"]+)\"")
+
+
+class Header:
+    """A header below include/distill: its name there, its lines, its includes as (line, spelling)."""
+
+    def __init__(self, path, folder):
+        self.path = path
+        self.name = path.relative_to(folder).as_posix()
+        self.lines = path.read_text().splitlines()
+        self.code = [line.split("//")[0] for line in self.lines]
+        self.includes = [(number, match.group(1)) for number, line in enumerate(self.code, start=1)
+                         if (match := INCLUDE.match(line))]
+
+    def below(self, *folders):
+        return any(self.name == folder or self.name.startswith(folder + "/") for folder in folders)
+
+    def types(self):
+        """(line, name) of the structs and classes that are defined in namespace distill itself."""
+        hidden = False
+        for number, line in enumerate(self.code, start=1):
+            if re.match(r"\s*namespace\s+(?:\w+::)*detail\b", line):
+                hidden = True
+            elif re.match(r"\}\s*$", line) and "namespace detail" in self.lines[number - 1]:
+                hidden = False
+            match = TYPE.match(line)
+            if match and not hidden:
+                yield number, match.group(1)
+
+
+class Tree:
+    def __init__(self, root):
+        self.root = pathlib.Path(root)
+        self.folder = self.root / "include" / "distill"
+        self.headers = [Header(path, self.folder) for path in sorted(self.folder.rglob("*"))
+                        if path.suffix in (".hpp", ".cuh", ".h", ".cuhpp")]
+
+    def files(self):
+        """The files that belong to the repository; without git, all but build folders."""
+        listed = subprocess.run(["git", "-C", str(self.root), "ls-files", "-z", "--cached", "--others",
+                                 "--exclude-standard"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                check=False)
+        if listed.returncode == 0:
+            paths = [self.root / name for name in listed.stdout.split("\0") if name]
+        else:
+            paths = [path for path in self.root.rglob("*")
+                     if not {"build", ".git", "__pycache__"} & set(path.relative_to(self.root).parts)]
+        return sorted(path for path in paths if path.is_file())
+
+    def markdown(self):
+        return [path for path in self.files() if path.suffix == ".md"
+                and (path.parent == self.root or "docs" in path.relative_to(self.root).parts)]
+
+
+def longest_match(table, name, default):
+    keys = [key for key in table if name == key or name.startswith(key + "/")]
+    return table[max(keys, key=len)] if keys else default
+
+
+def lines_of(path):
+    try:
+        return path.read_text().splitlines()
+    except UnicodeDecodeError:
+        return []
+
+
+def includes_are_spelled_from_the_root(tree):
+    known = {"distill/" + header.name for header in tree.headers}
+    for header in tree.headers:
+        for line, spelling in header.includes:
+            target = spelling.strip("<>\"")
+            if not spelling.startswith("<"):
+                yield header.path, line, f"an include is spelled with angle brackets, <distill/...>: {spelling}"
+            elif target.startswith("distill/") and target not in known:
+                yield header.path, line, f"an include names a header that exists: {spelling}"
+
+
+def a_header_includes_lower_layers_only(tree):
+    for header in tree.headers:
+        allowed = longest_match(LAYERS, header.name, None)
+        if allowed is None:
+            yield header.path, 1, "a header stands in a folder that the table of layers names"
+            continue
+        for line, spelling in header.includes:
+            target = spelling.strip("<>\"")
+            if not target.startswith("distill/"):
+                continue
+            inner = target.removeprefix("distill/")
+            if inner.split("/")[0] not in allowed:
+                yield header.path, line, (f"a header includes lower layers only, and no sibling: {header.name} may include "
+                                          f"{', '.join(sorted(allowed))}, not {inner}")
+            elif inner.endswith(".cuh") and not header.name.endswith(".cuh"):
+                yield header.path, line, f"only a .cuh header includes a .cuh header, not {inner}"
+
+
+def includes_have_no_cycle(tree):
+    by_name = {header.name: header for header in tree.headers}
+    state = {}
+
+    def visit(name, trail):
+        state[name] = "open"
+        for line, spelling in by_name[name].includes:
+            inner = spelling.strip("<>\"").removeprefix("distill/")
+            if inner not in by_name:
+                continue
+            if state.get(inner) == "open":
+                cycle = [*trail, name][[*trail, name].index(inner):]
+                yield by_name[name].path, line, f"includes have no cycle: {' -> '.join([*cycle, inner])}"
+            elif inner not in state:
+                yield from visit(inner, [*trail, name])
+        state[name] = "closed"
+
+    for name in by_name:
+        if name not in state:
+            yield from visit(name, [])
+
+
+def other_libraries_are_named_at_the_border(tree):
+    for header in tree.headers:
+        allowed = longest_match(OTHERS, header.name, set())
+        for line, spelling in header.includes:
+            target = spelling.strip("<>\"")
+            if not spelling.startswith("<") or target.startswith("distill/") or STANDARD.match(target):
+                continue
+            if target.split("/")[0] not in allowed:
+                yield header.path, line, ("a library of others is named at the border only, in backend/ and interop/: "
+                                          f"{spelling}")
+
+
+def eigen_internals_stand_in_one_private_header(tree):
+    uses = [(header, number) for header in tree.headers for number, line in enumerate(header.code, start=1)
+            if "Eigen::internal" in line]
+    for header, number in uses:
+        if not header.below("backend/simd"):
+            yield header.path, number, "Eigen::internal appears in a private header only, below backend/simd/"
+        elif header is not uses[0][0]:
+            yield header.path, number, "Eigen::internal appears in one header at most"
+
+
+def terms_have_a_documentation_block(tree):
+    for header in tree.headers:
+        if not header.below(*DOCUMENTED):
+            continue
+        for number, name in header.types():
+            above = number - 2
+            while above >= 0 and re.match(r"(?:template|requires)\b", header.lines[above]):
+                above -= 1
+            block = []
+            while above >= 0 and header.lines[above].startswith("///"):
+                block.insert(0, header.lines[above].removeprefix("///").strip())
+                above -= 1
+            found = [(label, line[len(label):].strip()) for line in block for label in DOCUMENTATION
+                     if re.match(rf"{re.escape(label)}(?:\s{{2,}}|$)", line)]
+            if tuple(label for label, _ in found) != DOCUMENTATION or not all(text for _, text in found):
+                yield header.path, number, (f"a term's documentation block has the lines {', '.join(DOCUMENTATION)} in this "
+                                            f"order: {name} has {', '.join(label for label, text in found if text) or 'none'}")
+            elif block[0].startswith(DOCUMENTATION[0]):
+                yield header.path, number, f"a term's documentation block begins with what the term is: {name}"
+
+
+def a_file_is_named_after_what_it_holds(tree):
+    for header in tree.headers:
+        stem = pathlib.PurePosixPath(header.name).stem
+        for part in pathlib.PurePosixPath(header.name).with_suffix("").parts:
+            if not re.fullmatch(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", part):
+                yield header.path, 1, f"names of files and folders are snake_case: {part}"
+        if not header.below(*NAMED_AFTER_CONTENT):
+            continue
+        types = list(header.types())
+        if header.below(*ONE_STRUCT):
+            for number, name in types:
+                if name != stem:
+                    yield header.path, number, f"a file holds the one struct it is named after: {name} in {stem}.hpp"
+        functions = [match.group(1) for line in header.code if (match := FUNCTION.match(line))]
+        if not any(name == stem or name.endswith("_" + stem) for name in [*functions, *(name for _, name in types)]):
+            yield header.path, 1, f"a file is named after its type or function: nothing here is called {stem}"
+
+
+def headers_begin_with_pragma_once(tree):
+    for header in tree.headers:
+        first = next((number for number, line in enumerate(header.code, start=1) if line.strip()), 1)
+        if not header.code or header.code[first - 1].strip() != "#pragma once":
+            yield header.path, first, "a header's first line of code is #pragma once"
+
+
+def headers_are_short(tree):
+    for header in tree.headers:
+        if len(header.lines) > LONGEST_HEADER:
+            yield header.path, len(header.lines), f"a header has at most {LONGEST_HEADER} lines"
+    if tree.headers:
+        median = statistics.median(len(header.lines) for header in tree.headers)
+        if median >= LARGEST_MEDIAN:
+            yield tree.folder, 1, f"the headers' median length is below {LARGEST_MEDIAN} lines: it is {median:g}"
+
+
+def the_umbrella_is_complete(tree):
+    umbrella = next((header for header in tree.headers if header.name == "distill.hpp"), None)
+    included = {spelling.strip("<>").removeprefix("distill/") for _, spelling in umbrella.includes} if umbrella else set()
+    for header in tree.headers:
+        if header.below(*IN_UMBRELLA) and header.name not in included:
+            yield header.path, 1, f"distill.hpp includes every term, reduction and composition: {header.name} is missing"
+
+
+def nothing_is_unfinished_or_tied_to_a_machine(tree):
+    for path in tree.files():
+        for number, line in enumerate(lines_of(path), start=1):
+            if match := UNFINISHED.search(line):
+                yield path, number, f"nothing unfinished is kept as a note in a file: {match.group(0)}"
+            if match := ABSOLUTE.search(line):
+                yield path, number, f"no path of one machine stands in a file: {match.group(0)}"
+
+
+def links_lead_somewhere(tree):
+    for path in tree.markdown():
+        fenced = False
+        for number, line in enumerate(lines_of(path), start=1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            if fenced:
+                continue
+            for match in LINK.finditer(re.sub(r"`[^`]*`", "", line)):
+                target = (match.group(1) or match.group(2)).split("#")[0].split("?")[0]
+                if not target or re.match(r"[a-z]+:", target):
+                    continue
+                if not (path.parent / target).exists():
+                    yield path, number, f"a link leads to a file that exists: {target}"
+
+
+def contributing_is_short(tree):
+    path = tree.root / "CONTRIBUTING.md"
+    if path.exists() and len(lines_of(path)) > LONGEST_CONTRIBUTING:
+        yield path, LONGEST_CONTRIBUTING + 1, f"CONTRIBUTING.md has at most {LONGEST_CONTRIBUTING} lines"
+
+
+RULES = (
+    includes_are_spelled_from_the_root,
+    a_header_includes_lower_layers_only,
+    includes_have_no_cycle,
+    other_libraries_are_named_at_the_border,
+    eigen_internals_stand_in_one_private_header,
+    terms_have_a_documentation_block,
+    a_file_is_named_after_what_it_holds,
+    headers_begin_with_pragma_once,
+    headers_are_short,
+    the_umbrella_is_complete,
+    nothing_is_unfinished_or_tied_to_a_machine,
+    links_lead_somewhere,
+    contributing_is_short,
+)
+
+
+def violations(root):
+    """Every violation below a repository, as `file:line: sentence` with the file relative to it."""
+    tree = Tree(root)
+    if not tree.headers:
+        yield f"{tree.folder.relative_to(tree.root)}:1: the library has headers"
+    for rule in RULES:
+        for path, line, sentence in rule(tree):
+            yield f"{path.relative_to(tree.root).as_posix()}:{line}: {sentence}"
+
+
+if __name__ == "__main__":
+    found_violations = list(violations(sys.argv[1]))
+    print("\n".join(found_violations) or "no violation")
+    sys.exit(1 if found_violations else 0)

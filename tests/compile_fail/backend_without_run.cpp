@@ -1,0 +1,20 @@
+// A backend runs one generic row program: it has `run(job) const`.
+#include <distill/backend/reference.hpp>
+#include <distill/divergence/forward_kl.hpp>
+#include <distill/loss.hpp>
+#include <distill/reduction/token_mean.hpp>
+
+struct mine {
+#if defined(DISTILL_TEST_GOOD_TWIN)
+    template <class Job>
+    distill::kernel::row_sums run(const Job&) const {
+        return {};
+    }
+#endif
+};
+
+distill::loss_result call(const distill::batch<float>& in) {
+    // expect: distill: the second argument of a loss is a backend
+    const distill::loss f{distill::forward_kl{}, mine{}, distill::token_mean{}};
+    return f(in);
+}

@@ -1,0 +1,19 @@
+// A divergence calls only what `distill::number` promises: what a SIMD pack lacks is refused before a backend is chosen.
+#include <distill/core/term.hpp>
+
+#include <cmath>
+
+struct mine : distill::term<mine> {
+    template <class T>
+    constexpr T operator()(const distill::entry<T>& e) const {
+#if defined(DISTILL_TEST_GOOD_TWIN)
+        const T grown = exp(e.log_ratio);
+        return (grown - T(1.0)) / (grown + T(1.0));
+#else
+        // expect: a_term_uses_what_distill_number_lists_and_nothing_else
+        return tanh(e.log_ratio);
+#endif
+    }
+};
+
+[[maybe_unused]] const auto objective = 0.5 * mine{};

@@ -1,0 +1,105 @@
+// The catalogue behind one type: laws loop over it at run time, and every objective is compiled once per element type.
+#pragma once
+
+#include <distill/distill.hpp>
+
+#include <support/catalogue.hpp>
+#include <support/comparisons.hpp>
+#include <support/rows.hpp>
+#include <support/tolerances.hpp>
+
+#include <Eigen/Core>
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace distill_test {
+
+struct setting {
+    distill::temperature temperature{};
+    double coefficient = 1.0;
+    distill::instruction_set widest = distill::instruction_set::avx512;
+};
+
+struct answer {
+    distill::loss_result result;
+    std::vector<double> row_losses;
+    std::vector<double> gradient;
+};
+
+// The sum over rows, the rows' losses and the gradient.
+using evaluator = std::function<answer(const filled_rows&, const setting&)>;
+
+struct subject {
+    std::string name;
+    nature kind;
+    near_equality accuracy;
+    distill::fields needs;
+    evaluator on_reference;       // double
+    evaluator on_eigen;           // float
+    evaluator on_eigen_half;      // Eigen::half, inputs and gradient
+    evaluator on_eigen_bfloat16;  // Eigen::bfloat16, inputs and gradient
+
+    [[nodiscard]] bool is_divergence() const { return kind == nature::divergence; }
+    [[nodiscard]] bool reads_teacher() const { return distill::contains(needs, distill::fields::teacher); }
+};
+
+// Every entry of the catalogue, in its order.
+const std::vector<subject>& subjects();
+
+// The entry of that name; a name that the catalogue does not have fails the test.
+const subject& named(std::string_view name);
+
+// One evaluator per entry; each stands in a translation unit of its own.
+std::vector<evaluator> evaluators_on_reference();
+std::vector<evaluator> evaluators_on_eigen_float();
+std::vector<evaluator> evaluators_on_eigen_half();
+std::vector<evaluator> evaluators_on_eigen_bfloat16();
+
+// The numbers as they are stored, back in double.
+template <class Element>
+std::vector<Element> stored(const std::vector<double>& values) {
+    std::vector<Element> result(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if constexpr (std::is_same_v<Element, double>)
+            result[i] = values[i];
+        else
+            result[i] = static_cast<Element>(static_cast<float>(values[i]));
+    }
+    return result;
+}
+
+template <class Element>
+std::vector<double> widened(const std::vector<Element>& values) {
+    std::vector<double> result(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) result[i] = static_cast<double>(static_cast<float>(values[i]));
+    return result;
+}
+inline std::vector<double> widened(const std::vector<double>& values) { return values; }
+
+template <class Element, class Objective, class Backend>
+answer evaluate(const Objective& objective, const Backend& backend, const filled_rows& in, const distill::temperature& t) {
+    const std::vector<Element> student = stored<Element>(in.student), teacher = stored<Element>(in.teacher);
+    std::vector<Element> gradient(student.size());
+    const distill::batch<Element> call{.student = {student.data(), in.rows, in.vocabulary},
+                                       .teacher = {teacher.data(), in.rows, in.vocabulary},
+                                       .weights = in.weights,
+                                       .tokens = in.tokens,
+                                       .teacher_tokens = in.teacher_tokens,
+                                       .labels = in.labels,
+                                       .old_log_probs = in.old_log_probs,
+                                       .teacher_log_probs = in.teacher_log_probs,
+                                       .advantages = in.advantages};
+    const distill::loss f{objective, backend, distill::token_sum{}, t};
+    answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
+    found.result = f.per_token(call, std::span(found.row_losses),
+                               distill::logits_view<Element>{gradient.data(), in.rows, in.vocabulary});
+    found.gradient = widened(gradient);
+    return found;
+}
+
+}  // namespace distill_test

@@ -1,0 +1,132 @@
+// The committed golden values, and the objectives that their keys name.
+#pragma once
+
+#include <distill/distill.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace distill_test {
+
+// One case of golden.json; README.md there says what its members mean. An absent array is empty.
+struct golden_case {
+    std::string name, objective, reduction;
+    std::map<std::string, double> parameters;
+    distill::temperature temperature;
+    std::optional<double> denominator;
+    std::size_t rows, vocabulary;
+    std::vector<double> student, teacher, weights, old_log_probs, teacher_log_probs, advantages;
+    std::vector<std::int64_t> tokens, teacher_tokens, labels, sequence_offsets;
+    double loss;
+    std::vector<double> row_losses, gradient;
+
+    [[nodiscard]] double parameter(const char* key) const { return parameters.at(key); }
+    [[nodiscard]] std::optional<double> optional_parameter(const char* key) const {
+        return parameters.count(key) > 0 ? std::optional(parameters.at(key)) : std::nullopt;
+    }
+    [[nodiscard]] distill::clipped_surrogate surrogate() const {
+        return {.lower = parameter("lower"), .upper = parameter("upper"), .dual_clip = optional_parameter("dual_clip")};
+    }
+};
+
+// golden.json, read once.
+const nlohmann::json& golden_file();
+const std::vector<golden_case>& golden_cases();
+
+// What one call answers, in double.
+struct golden_answer {
+    double loss;
+    std::vector<double> row_losses, gradient;
+};
+
+// A case on a backend. Each stands in a translation unit of its own.
+golden_answer on_reference(const golden_case&);
+golden_answer on_eigen_float(const golden_case&);
+golden_answer on_eigen_double(const golden_case&);
+
+// A reduction chosen when the program runs: it asks the library's own for the factor and the denominator, and always needs
+// offsets.
+struct chosen_reduction {
+    static constexpr bool needs_sequences = true;
+    std::string name;
+    std::optional<double> given;
+
+    template <class Visitor>
+    double visit(const Visitor& visitor) const {
+        const auto with_denominator = [&](auto reduction) {
+            if (given) reduction = decltype(reduction)(*given);
+            return visitor(reduction);
+        };
+        if (name == "token_mean") return with_denominator(distill::token_mean{});
+        if (name == "token_sum") return with_denominator(distill::token_sum{});
+        if (name == "sequence_mean") return with_denominator(distill::sequence_mean{});
+        if (name == "sequence_mean_of_sums") return with_denominator(distill::sequence_mean_of_sums{});
+        if (name == "normalized_by") return visitor(distill::normalized_by{given.value()});
+        throw std::runtime_error("golden.json names an unknown reduction: " + name);
+    }
+    [[nodiscard]] double sequence_factor(double sequence_weight) const {
+        return visit([&](const auto& reduction) { return reduction.sequence_factor(sequence_weight); });
+    }
+    [[nodiscard]] double denominator(const distill::row_totals& totals) const {
+        return visit([&](const auto& reduction) { return reduction.denominator(totals); });
+    }
+};
+
+// A case in buffers of one element type, called with one objective.
+template <class Element, class Objective, class Backend, class Reduction>
+golden_answer call(const golden_case& c, const Objective& objective, const Backend& backend, const Reduction& reduction) {
+    const std::vector<Element> student(c.student.begin(), c.student.end()), teacher(c.teacher.begin(), c.teacher.end());
+    std::vector<Element> gradient(student.size());
+    std::vector<std::int64_t> offsets = c.sequence_offsets;
+    if (Reduction::needs_sequences && offsets.empty()) offsets = {0, static_cast<std::int64_t>(c.rows)};
+    distill::batch<Element> in{.student = {student.data(), c.rows, c.vocabulary},
+                               .weights = c.weights,
+                               .tokens = c.tokens,
+                               .teacher_tokens = c.teacher_tokens,
+                               .labels = c.labels,
+                               .old_log_probs = c.old_log_probs,
+                               .teacher_log_probs = c.teacher_log_probs,
+                               .advantages = c.advantages,
+                               .sequence_offsets = offsets};
+    if (!teacher.empty()) in.teacher = {teacher.data(), c.rows, c.vocabulary};
+    const distill::loss f{objective, backend, reduction, c.temperature};
+    std::vector<double> row_losses(c.rows);
+    const auto result =
+        f.per_token(in, std::span(row_losses), distill::logits_view<Element>{gradient.data(), c.rows, c.vocabulary});
+    return {result.value, row_losses, std::vector<double>(gradient.begin(), gradient.end())};
+}
+
+// Where golden.json's keys become types. visit(objective) is called once.
+template <class Visitor>
+golden_answer with_objective(const golden_case& c, const Visitor& visit) {
+    using namespace distill;
+    if (c.objective == "forward_kl") return visit(forward_kl{});
+    if (c.objective == "reverse_kl") return visit(reverse_kl{});
+    if (c.objective == "jensen_shannon") return visit(jensen_shannon{c.parameter("teacher_weight")});
+    if (c.objective == "total_variation") return visit(total_variation{});
+    if (c.objective == "squared_hellinger") return visit(squared_hellinger{});
+    if (c.objective == "entropy") return visit(entropy{});
+    if (c.objective == "cross_entropy") return visit(cross_entropy{});
+    if (c.objective == "teacher_guidance") return visit(teacher_guidance{});
+    if (c.objective == "policy_gradient") return visit(policy_gradient{});
+    if (c.objective == "clipped_surrogate") return visit(c.surrogate());
+    if (c.objective == "tgpo") return visit(tgpo{.coefficient = c.parameter("coefficient"), .surrogate = c.surrogate()});
+    if (c.objective == "forward_reverse_jensen")
+        return visit(c.parameter("forward_kl") * forward_kl{} + c.parameter("reverse_kl") * reverse_kl{} +
+                     c.parameter("jensen_shannon") * jensen_shannon{c.parameter("teacher_weight")});
+    if (c.objective == "hinton") {
+        const double t = c.parameter("temperature");
+        return visit(c.parameter("hard") * cross_entropy{} +
+                     at_temperature(temperature(t), c.parameter("soft") * t * t * forward_kl{}));
+    }
+    throw std::runtime_error("golden.json names an unknown objective: " + c.objective);
+}
+
+}  // namespace distill_test

@@ -1,0 +1,142 @@
+// The catalogue: every objective that the laws hold for. A line here is all it takes to test a new one.
+#pragma once
+
+#include <distill/distill.hpp>
+
+#include <string>
+#include <tuple>
+#include <type_traits>
+
+namespace distill_test {
+
+// A divergence is 0 at p = q and never negative; another sum over the vocabulary is neither; a token term looks at one
+// token.
+enum class nature { divergence, functional, token };
+
+// What fp32 keeps of it near p = q: the digits of loss and gradient (differences are formed without cancelling); those of
+// the loss, where the gradient jumps at p = q; or only the size of both.
+enum class near_equality { keeps_digits, jumps, cancels };
+
+template <class Objective>
+struct listed {
+    const char* name;
+    nature kind;
+    Objective objective;
+    near_equality accuracy = near_equality::keeps_digits;
+};
+template <class Objective>
+listed(const char*, nature, Objective) -> listed<Objective>;
+template <class Objective>
+listed(const char*, nature, Objective, near_equality) -> listed<Objective>;
+
+// A divergence as a user writes it from the textbook, with its derivative by hand.
+struct user_squared_hellinger : distill::term<user_squared_hellinger> {
+    template <class T>
+    constexpr distill::summand<T> operator()(const distill::entry<T>& e) const {
+        const T d = sqrt(e.p) - sqrt(e.q);
+        return {.value = T(0.5) * d * d, .dlogp = T(0.5) * sqrt(e.p) * d};
+    }
+};
+
+// The value alone, KL(p || q) + KL(q || p) = sum_v (p - q) (log p - log q): the library differentiates it.
+struct user_jeffreys : distill::term<user_jeffreys> {
+    template <class T>
+    constexpr T operator()(const distill::entry<T>& e) const {
+        return e.difference * e.log_ratio;
+    }
+};
+
+// A token term of a user's own, value alone: the probability that the sampled token misses, weighted.
+struct user_miss : distill::token_term<user_miss> {
+    static constexpr distill::token_source token = distill::token_source::sampled;
+    static constexpr distill::fields needs = distill::fields::advantages;
+
+    template <class T>
+    constexpr T operator()(const distill::token_entry<T>& e) const {
+        return e.advantage * (T(1.0) - e.p);
+    }
+};
+
+inline auto vocabulary_catalogue() {
+    using namespace distill;
+    return std::make_tuple(
+        listed{"forward_kl", nature::divergence, forward_kl{}},                                                   //
+        listed{"reverse_kl", nature::divergence, reverse_kl{}},                                                   //
+        listed{"jensen_shannon 0.1", nature::divergence, jensen_shannon{0.1}},                                    //
+        listed{"jensen_shannon 0.5", nature::divergence, jensen_shannon{0.5}},                                    //
+        listed{"jensen_shannon 0.9", nature::divergence, jensen_shannon{0.9}},                                    //
+        listed{"total_variation", nature::divergence, total_variation{}, near_equality::jumps},                   //
+        listed{"squared_hellinger", nature::divergence, squared_hellinger{}},                                     //
+        listed{"entropy", nature::functional, entropy{}},                                                         //
+        listed{"user: squared_hellinger", nature::divergence, user_squared_hellinger{}, near_equality::cancels},  //
+        listed{"user: value alone", nature::divergence, user_jeffreys{}},                                         //
+        listed{"user: lambda", nature::divergence,
+               term_from{[](const auto& e) { return 0.5 * e.p * e.log_ratio * e.log_ratio; }}},  //
+        listed{"sum of three", nature::divergence, 0.5 * forward_kl{} + 0.3 * reverse_kl{} + 2.0 * jensen_shannon{0.25}});
+}
+
+inline auto token_catalogue() {
+    using namespace distill;
+    return std::make_tuple(
+        listed{"cross_entropy", nature::token, cross_entropy{}},                                                  //
+        listed{"teacher_guidance", nature::token, teacher_guidance{}},                                            //
+        listed{"policy_gradient", nature::token, policy_gradient{}},                                              //
+        listed{"clipped_surrogate", nature::token, clipped_surrogate{}},                                          //
+        listed{"clipped_surrogate, clip-higher", nature::token, clipped_surrogate{.lower = 0.8, .upper = 1.28}},  //
+        listed{"clipped_surrogate, dual clip", nature::token,
+               clipped_surrogate{.lower = 0.8, .upper = 1.2, .dual_clip = 3.0}},
+        listed{"user: token, value alone", nature::token, user_miss{}},  //
+        listed{"tgpo", nature::token, tgpo{.coefficient = 0.5, .surrogate = {}}});
+}
+
+inline auto catalogue() { return std::tuple_cat(vocabulary_catalogue(), token_catalogue()); }
+
+// visit(listed) for every entry of a catalogue.
+template <class Catalogue, class Visitor>
+void for_each_listed(const Catalogue& entries, const Visitor& visit) {
+    std::apply([&](const auto&... entry) { (visit(entry), ...); }, entries);
+}
+
+namespace detail {
+
+template <class... Terms, class Term>
+constexpr auto with_type(const std::tuple<distill::weighted<Terms>...>& terms, const distill::weighted<Term>& term) {
+    if constexpr ((std::is_same_v<Terms, Term> || ...))
+        return terms;
+    else
+        return std::tuple_cat(terms, std::make_tuple(distill::weighted<Term>{0.0, term.value}));
+}
+
+template <class Terms>
+constexpr auto with_types(const Terms& terms) {
+    return terms;
+}
+template <class Terms, class First, class... Rest>
+constexpr auto with_types(const Terms& terms, const First& first, const Rest&... rest) {
+    return with_types(with_type(terms, first), rest...);
+}
+
+template <class Objective>
+constexpr auto terms_of(const Objective& o) {
+    return distill::detail::inherited_terms(distill::as_objective(o));
+}
+
+}  // namespace detail
+
+// An objective of a catalogue, written as a sum over every type of term in that catalogue with coefficient 0 where it has
+// none: one type, so one compiled row program, serves all of them.
+template <class Objective, class Catalogue>
+auto as_sum_of_all(const Objective& o, const Catalogue& entries) {
+    auto all = std::apply(
+        [](const auto&... entry) {
+            return std::apply([](const auto&... term) { return detail::with_types(std::tuple<>{}, term...); },
+                              std::tuple_cat(detail::terms_of(entry.objective)...));
+        },
+        entries);
+    std::apply([&](const auto&... term) { ((std::get<std::decay_t<decltype(term)>>(all) = term), ...); },
+               detail::terms_of(o));
+    return distill::detail::make_objective(
+        std::make_tuple(distill::detail::make_group(distill::inherited_temperature{}, all)));
+}
+
+}  // namespace distill_test

@@ -1,0 +1,85 @@
+#include <distill/interop/eigen.hpp>
+
+#include <doctest/doctest.h>
+
+#include <concepts>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+using distill::logits_view, distill::row_indices, distill::row_values, distill::values_of, distill::view_of;
+
+namespace {
+
+template <class T>
+using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class View, class T>
+void check(const View& view, T* data, std::ptrdiff_t rows, std::ptrdiff_t vocabulary, std::ptrdiff_t stride) {
+    static_assert(std::same_as<View, logits_view<T>>);
+    CHECK(view.data == data);
+    CHECK(view.rows == rows);
+    CHECK(view.vocabulary == vocabulary);
+    CHECK(view.row_stride == stride);
+}
+
+}  // namespace
+
+TEST_CASE("a matrix is viewed where it stands, mutable where it is") {
+    matrix<float> m(4, 6);
+    const matrix<Eigen::half> constant(2, 3);
+    Eigen::Matrix<double, 2, 5, Eigen::RowMajor> fixed;
+    check(view_of(m), m.data(), 4, 6, 6);
+    check(view_of(constant), constant.data(), 2, 3, 3);
+    check(view_of(fixed), fixed.data(), 2, 5, 5);
+    view_of(m).row(2)[1] = 7.0f;
+    m(2, 1) += 1.0f;
+    CHECK(view_of(m).row(2)[1] == 8.0f);
+}
+
+TEST_CASE("maps, blocks and references are viewed with their outer stride, temporaries of them too") {
+    std::vector<float> memory(60);
+    Eigen::Map<matrix<float>> map(memory.data(), 5, 12);
+    check(view_of(map), memory.data(), 5, 12, 12);
+    check(view_of(Eigen::Map<const matrix<float>>(memory.data(), 3, 20)), std::as_const(memory).data(), 3, 20, 20);
+    check(view_of(Eigen::Map<matrix<float>, 0, Eigen::OuterStride<>>(memory.data(), 4, 10, Eigen::OuterStride<>(13))),
+          memory.data(), 4, 10, 13);
+    check(view_of(map.block(1, 2, 3, 4)), memory.data() + 14, 3, 4, 12);
+    check(view_of(map.leftCols(5)), memory.data(), 5, 5, 12);
+    check(view_of(map.middleRows(2, 2)), memory.data() + 24, 2, 12, 12);
+    Eigen::Ref<matrix<float>> reference = map.rightCols(7);
+    check(view_of(reference), memory.data() + 5, 5, 7, 12);
+}
+
+TEST_CASE("a row vector is one row") {
+    Eigen::RowVectorXf row(9);
+    const auto view = view_of(row);
+    CHECK(view.data == row.data());
+    CHECK(view.rows == 1);
+    CHECK(view.vocabulary == 9);
+    CHECK(view.row_stride >= 9);
+}
+
+TEST_CASE("an array is viewed as a matrix is") {
+    Eigen::Array<Eigen::bfloat16, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> a(3, 8);
+    check(view_of(a), a.data(), 3, 8, 8);
+}
+
+TEST_CASE("vectors are per-row arrays of their own type") {
+    Eigen::VectorXf weights(4);
+    Eigen::RowVectorXd advantages(5);
+    Eigen::Matrix<std::int64_t, Eigen::Dynamic, 1> tokens(6);
+    Eigen::VectorXi labels(7);
+    weights.setConstant(0.5f);
+    labels.setConstant(-100);
+    static_assert(std::same_as<decltype(values_of(weights)), row_values>);
+    static_assert(std::same_as<decltype(values_of(tokens)), row_indices>);
+    CHECK(values_of(weights).address() == weights.data());
+    CHECK(values_of(weights).size() == 4);
+    CHECK(values_of(weights)[3] == 0.5);
+    CHECK(values_of(advantages).address() == advantages.data());
+    CHECK(values_of(tokens).size() == 6);
+    CHECK(values_of(labels)[6] == -100);
+    CHECK(values_of(weights.segment(1, 2)).address() == weights.data() + 1);
+    CHECK(values_of(weights.segment(1, 2)).size() == 2);
+}
