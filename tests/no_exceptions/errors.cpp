@@ -129,7 +129,10 @@ TEST_CASE("what is no loss reports to the same handler") {
 
 TEST_CASE("setting a handler answers the one before") {
     const handling scope;
-    CHECK(distill::set_error_handler(nullptr) == &receive);
-    CHECK(distill::set_error_handler(&receive) != nullptr);
-    CHECK(distill::set_error_handler(&receive) == &receive);
+    const bool ours = distill::set_error_handler(nullptr) == &receive;
+    const bool some = distill::set_error_handler(&receive) != nullptr;
+    const bool again = distill::set_error_handler(&receive) == &receive;
+    CHECK(ours);
+    CHECK(some);
+    CHECK(again);
 }

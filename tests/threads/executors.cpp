@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <thread>
@@ -46,7 +47,7 @@ struct example {
         for (std::ptrdiff_t r = 0; r < rows; ++r) {
             weights.push_back(r % 7 == 3 ? 0.0f : weight(random));
             labels.push_back(r % 11 == 5 ? -100 : token(random));
-            if (r == rows || r % 13 == 0) offsets.push_back(static_cast<std::int64_t>(r));
+            if (r % 13 == 0) offsets.push_back(static_cast<std::int64_t>(r));
         }
         offsets.push_back(rows);
     }
@@ -138,9 +139,9 @@ TEST_CASE("loss, counts, row losses and gradient are the same bits for every exe
             if (poisoned) e.student[static_cast<std::size_t>(rows / 2 * vocabulary)] = std::bit_cast<float>(0x7fc00000u);
             const outcome expected = run(loss_on(distill::serial{}), e.batch());
             CHECK(expected.result.active_rows > 0);
-            for (const auto& [name, executor] : all) {
-                CAPTURE(name);
-                CHECK(same_bits(run(loss_on(executor), e.batch()), expected));
+            for (const named_executor& on : all) {
+                CAPTURE(on.name);
+                CHECK(same_bits(run(loss_on(on.executor), e.batch()), expected));
             }
         }
     }
@@ -148,9 +149,9 @@ TEST_CASE("loss, counts, row losses and gradient are the same bits for every exe
 
 TEST_CASE("a batch without rows runs on every executor") {
     std::vector<std::unique_ptr<Eigen::ThreadPool>> pools;
-    for (const auto& [name, executor] : executors(pools)) {
-        CAPTURE(name);
-        const auto result = loss_on(executor)(distill::batch<float>{});
+    for (const named_executor& on : executors(pools)) {
+        CAPTURE(on.name);
+        const auto result = loss_on(on.executor)(distill::batch<float>{});
         CHECK(result.value == 0.0);
         CHECK(result.active_rows == 0);
     }

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <distill/core/scalar.hpp>
+#include <distill/kernel/element.hpp>
 #include <distill/kernel/row_loop.hpp>
 
+#include <array>
 #include <cstddef>
-#include <type_traits>
 
 namespace distill {
 
@@ -30,6 +31,15 @@ struct single_lane {
     constexpr void for_each(const tile& t, const Body& body) const {
         for (std::ptrdiff_t at = t.begin; at < t.end; ++at) body(at);
     }
+    template <std::size_t Count, class Body>
+    constexpr std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
+        std::array<double, Count> sums{};
+        for_each(t, [&](std::ptrdiff_t at) {
+            const auto summands = body(at);
+            for (std::size_t i = 0; i < Count; ++i) sums[i] += summands[i].value;
+        });
+        return sums;
+    }
     template <class Element>
     constexpr number load(const Element* row, std::ptrdiff_t at) const {
         return static_cast<double>(row[at]);
@@ -38,10 +48,7 @@ struct single_lane {
     constexpr void prefetch_next_tile(const Element*, std::ptrdiff_t) const {}
     template <class Element>
     constexpr void store(Element* row, std::ptrdiff_t at, number x) const {
-        if constexpr (std::is_same_v<Element, double>)
-            row[at] = x.value;
-        else
-            row[at] = static_cast<Element>(static_cast<float>(x.value));
+        row[at] = kernel::to_element<Element>(x.value);
     }
     constexpr number active(std::ptrdiff_t, number x) const { return x; }
     constexpr number indices(std::ptrdiff_t at) const { return static_cast<double>(at); }

@@ -92,6 +92,17 @@ DISTILL_INLINE constexpr void for_each_term(const objective<Groups...>& o, const
     (std::index_sequence_for<Groups...>{});
 }
 
+/// True where a term of coefficient other than 0 looks at the teacher's own prediction.
+template <class... Groups>
+constexpr bool wants_teacher_label(const objective<Groups...>& o) {
+    bool wants = false;
+    for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) {
+        if constexpr (detail::is_part<Term, token_part>)
+            wants = wants || (Term::token == token_source::teacher_predicted && t.weight != 0.0);
+    });
+    return wants;
+}
+
 /// A term's answer; one that returns its value alone is differentiated.
 template <class Number, class Term>
 DISTILL_INLINE DISTILL_FLATTEN constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {

@@ -12,6 +12,7 @@
 ///     real                          the floating-point type of one lane
 ///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
 ///     for_each(tile, body)          body(at) for every group of lanes of the tile
+///     precise_sum<N>(tile, body)    sums of the N numbers body(at) answers, with more digits than theirs
 ///     load(row, at), store(row, at, number)    lanes past the end load masked_logit and store nothing
 ///     prefetch_next_tile(row, at)   a hint that memory and arithmetic may overlap
 ///     active(at, number)            the number, with lanes past the end set to 0
@@ -20,6 +21,7 @@
 #pragma once
 
 #include <distill/core/scalar.hpp>
+#include <distill/kernel/element.hpp>
 #include <distill/kernel/plan.hpp>
 #include <distill/kernel/softmax.hpp>
 
@@ -110,7 +112,7 @@ public:
         teacher_token_ = in.teacher_token;
         for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
 
-        const bool wants_argmax = plan::wants_teacher_label && in.teacher_token == in.unknown_token;
+        const bool wants_argmax = in.teacher_token == in.unknown_token && wants_teacher_label(o);
         if constexpr (plan::reads_teacher) {
             const auto teacher = scan_row<plan::wants_teacher_label>(team, in.teacher, in.vocabulary, inverse_teacher);
             usable_ = usable_ && teacher.usable();
@@ -150,7 +152,9 @@ public:
             const auto scales = gradient_scales(gradient.weight);
             const patch_list patches = read_patches(gradient, tokens, scales, moment);
             outcome.loss += write(gradient, makers, scales, moment);
-            for (std::size_t i = 0; i < patches.count; ++i) store_patch(gradient.data, patches.entries[i]);
+            for (std::size_t i = 0; i < patches.count; ++i)
+                gradient.data[patches.entries[i].index] =
+                    to_element<std::remove_pointer_t<decltype(gradient.data)>>(patches.entries[i].value);
         }
         outcome.finite = is_finite(outcome.loss);
         return outcome;
@@ -177,14 +181,6 @@ private:
         std::array<patch, plan::token_terms> entries{};
         std::size_t count = 0;
     };
-
-    template <class Element>
-    static constexpr void store_patch(Element* gradient, const patch& p) {
-        if constexpr (std::is_same_v<Element, double>)
-            gradient[p.index] = p.value;
-        else
-            gradient[p.index] = static_cast<Element>(static_cast<float>(p.value));
-    }
 
     static constexpr bool all_finite(double loss, const std::array<double, groups>& moment) {
         bool finite = is_finite(loss);

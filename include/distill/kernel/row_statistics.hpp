@@ -45,53 +45,51 @@ namespace kernel {
 
 inline constexpr double log2_e = 1.4426950408889634074;
 
-/// One read of a row. Every lane keeps its own running maximum and its sums relative to it; a tile is scanned for its
-/// maximum first and summed second, while it is in the nearest cache, so each entry costs one exponential per temperature.
+/// One read of a row. A tile is scanned for its maximum first and summed second, while it is in the nearest cache, so each
+/// entry costs one exponential per temperature. The sums keep more digits than their summands: an error of the normaliser is
+/// an error of log p - log q at every entry.
 template <bool WithArgmax, class Team, class Element, std::size_t Temperatures>
 DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     const Team& team, const Element* row, std::ptrdiff_t vocabulary,
     const std::array<double, Temperatures>& inverse_temperatures) {
     using number = typename Team::number;
 
-    number maximum(masked_logit), position(0.0), largest(0.0);
-    std::array<number, Temperatures> scales, sums;
-    for (std::size_t t = 0; t < Temperatures; ++t) {
-        scales[t] = number(inverse_temperatures[t] * log2_e);
-        sums[t] = number(0.0);
-    }
+    number lane_maximum(masked_logit), position(0.0), largest(0.0);
+    std::array<number, Temperatures> scales;
+    for (std::size_t t = 0; t < Temperatures; ++t) scales[t] = number(inverse_temperatures[t] * log2_e);
 
+    row_statistics<Temperatures> found;
     team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-        number raised = maximum;
         team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
             const number x = team.load(row, at);
             largest = larger_magnitude(largest, x);
-            if constexpr (WithArgmax) position = select(x > raised, team.indices(at), position);
-            raised = max(x, raised);
+            if constexpr (WithArgmax) position = select(x > lane_maximum, team.indices(at), position);
+            lane_maximum = max(x, lane_maximum);
         });
         if constexpr (Temperatures > 0) {
-            std::array<number, Temperatures> tile_sums;
-            for (std::size_t t = 0; t < Temperatures; ++t) {
-                sums[t] = sums[t] * exp2((maximum - raised) * scales[t]);
-                tile_sums[t] = number(0.0);
+            const double raised = team.maximum(lane_maximum);
+            if (raised > found.maximum) {
+                for (std::size_t t = 0; t < Temperatures; ++t)
+                    found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
+                found.maximum = raised;
             }
-            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+            const number reference(found.maximum);
+            const auto of_tile = team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
                 team.prefetch_next_tile(row, at);
-                const number x = team.load(row, at) - raised;
-                for (std::size_t t = 0; t < Temperatures; ++t) tile_sums[t] = tile_sums[t] + exp2(x * scales[t]);
+                const number x = team.load(row, at) - reference;
+                std::array<number, Temperatures> exponentials;
+                for (std::size_t t = 0; t < Temperatures; ++t) exponentials[t] = exp2(x * scales[t]);
+                return exponentials;
             });
-            for (std::size_t t = 0; t < Temperatures; ++t) sums[t] = sums[t] + tile_sums[t];
+            for (std::size_t t = 0; t < Temperatures; ++t) found.sums[t] += of_tile[t];
         }
-        maximum = raised;
     });
 
-    row_statistics<Temperatures> found;
-    found.maximum = team.maximum(maximum);
+    found.maximum = team.maximum(lane_maximum);
     found.has_nan = team.any(is_nan(largest));
     if constexpr (WithArgmax)
         found.argmax = static_cast<std::ptrdiff_t>(
-            team.minimum(select(maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));
-    for (std::size_t t = 0; t < Temperatures; ++t)
-        found.sums[t] = team.sum(sums[t] * exp2((maximum - number(found.maximum)) * scales[t]));
+            team.minimum(select(lane_maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));
     return found;
 }
 

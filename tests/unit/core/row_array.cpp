@@ -11,8 +11,6 @@
 using distill::row_indices, distill::row_values;
 
 static_assert(std::constructible_from<row_values, const std::vector<float>&>);
-static_assert(!std::constructible_from<row_values, const std::vector<int>&>);
-static_assert(!std::constructible_from<row_indices, const std::vector<std::int16_t>&>);
 static_assert(!std::constructible_from<row_indices, const std::vector<bool>&>);
 
 TEST_CASE("a row array borrows narrow or wide values and reads them as wide") {

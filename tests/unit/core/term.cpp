@@ -93,8 +93,8 @@ TEST_CASE("the loss's temperature is that of the terms without one") {
 }
 
 TEST_CASE("a composition is the sum it names") {
-    const auto o = as_objective(tgpo{.coefficient = 0.125, .surrogate = {.upper = 1.28}});
-    CHECK(terms_of(o) == list{"clipped_surrogate 1.00 -", "teacher_guidance 0.13 -"});
+    const auto o = as_objective(tgpo{.coefficient = 0.75, .surrogate = {.upper = 1.28}});
+    CHECK(terms_of(o) == list{"clipped_surrogate 1.00 -", "teacher_guidance 0.75 -"});
     CHECK(std::get<0>(std::get<0>(o.groups).terms).value.upper == 1.28);
     CHECK(terms_of(2.0 * tgpo{.coefficient = 0.25} + entropy{}) ==
           list{"clipped_surrogate 2.00 -", "teacher_guidance 0.50 -", "entropy 1.00 -"});

@@ -80,6 +80,19 @@ TEST_CASE("vectors are per-row arrays of their own type") {
     CHECK(values_of(advantages).address() == advantages.data());
     CHECK(values_of(tokens).size() == 6);
     CHECK(values_of(labels)[6] == -100);
-    CHECK(values_of(weights.segment(1, 2)).address() == weights.data() + 1);
-    CHECK(values_of(weights.segment(1, 2)).size() == 2);
+}
+
+TEST_CASE("segments of vectors are per-row arrays too") {
+    Eigen::VectorXf weights(8);
+    const auto check_segment = [&](const auto& segment, const float* data, std::ptrdiff_t size) {
+        if constexpr (requires { values_of(segment); }) {
+            CHECK(values_of(segment).address() == data);
+            CHECK(values_of(segment).size() == size);
+        } else {
+            FAIL_CHECK("values_of does not accept a segment");
+        }
+    };
+    check_segment(weights.segment(1, 2), weights.data() + 1, 2);
+    check_segment(weights.tail(3), weights.data() + 5, 3);
+    check_segment(weights.head<4>(), weights.data(), 4);
 }

@@ -1,6 +1,7 @@
 /// Loads and stores of packs, with conversion from and to every element type.
 ///
-/// half and bfloat16 are converted in the integer unit: exact on the way in, rounded once to nearest even on the way out.
+/// half and bfloat16 are converted in the integer unit: exact on the way in, rounded once to nearest even on the way out,
+/// and finite where the value was.
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>
@@ -84,8 +85,12 @@ DISTILL_INLINE void store_floats(Eigen::bfloat16* destination, const pack<float,
     words w;
     std::memcpy(&w, &p.lanes, sizeof w);
     const words rounded = (w + 0x7fffu + ((w >> 16) & 1u)) >> 16;
+    const words magnitude = w & 0x7fffffffu;
     const words quiet = (w >> 16) | 0x0040u;
-    detail::narrow<Width>((w & 0x7fffffffu) > 0x7f800000u ? quiet : rounded, destination);
+    const words largest = ((w >> 16) & 0x8000u) | 0x7f7fu;
+    const words finite = magnitude >= 0x7f7f8000u ? largest : rounded;
+    const words special = magnitude > 0x7f800000u ? quiet : rounded;
+    detail::narrow<Width>(magnitude < 0x7f800000u ? finite : special, destination);
 }
 
 template <int Width>
@@ -102,7 +107,9 @@ DISTILL_INLINE void store_floats(Eigen::half* destination, const pack<float, Wid
     std::memcpy(&sum, &shifted, sizeof sum);
     const words subnormal = sum - 0x3f000000u;
     const words finite = magnitude < 0x38800000u ? subnormal : normal;
-    const words special = magnitude > 0x7f800000u ? (words{} + 0x7e00u) : (words{} + 0x7c00u);
+    // Beyond half's range a finite value becomes the largest half; infinity and NaN stay what they are.
+    const words infinite = magnitude > 0x7f800000u ? (words{} + 0x7e00u) : (words{} + 0x7c00u);
+    const words special = magnitude < 0x7f800000u ? (words{} + 0x7bffu) : infinite;
     detail::narrow<Width>((magnitude >= 0x477ff000u ? special : finite) | sign, destination);
 }
 

@@ -7,8 +7,9 @@
 
 #include <distill/kernel/row_statistics.hpp>
 
+#include <array>
 #include <cstddef>
-#include <limits>
+#include <cstring>
 
 namespace distill::simd {
 
@@ -41,6 +42,25 @@ struct team {
         std::ptrdiff_t index = t.begin;
         for (; index + Width <= t.end; index += Width) body(place{index, Width});
         if (index < t.end) body(place{index, static_cast<int>(t.end - index)});
+    }
+
+    /// Sums of body(at) over a tile: four groups at a time are added pairwise, and those sums in double.
+    template <std::size_t Count, class Body>
+    DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
+        std::array<wide_sum, Count> sums;
+        std::ptrdiff_t index = t.begin;
+        for (; index + 4 * Width <= t.end; index += 4 * Width) {
+            const auto a = body(place{index, Width}), b = body(place{index + Width, Width});
+            const auto c = body(place{index + 2 * Width, Width}), d = body(place{index + 3 * Width, Width});
+            for (std::size_t i = 0; i < Count; ++i) sums[i].add((a[i] + b[i]) + (c[i] + d[i]));
+        }
+        for_each(tile{index, t.end}, [&](const place& at) DISTILL_INLINE_LAMBDA {
+            const auto summands = body(at);
+            for (std::size_t i = 0; i < Count; ++i) sums[i].add(active(at, summands[i]));
+        });
+        std::array<double, Count> totals{};
+        for (std::size_t i = 0; i < Count; ++i) totals[i] = sums[i].total();
+        return totals;
     }
 
     template <class Element>
@@ -77,6 +97,20 @@ struct team {
     DISTILL_INLINE bool any(const mask<Float, Width>& m) const { return simd::any(m); }
 
 private:
+    /// Lane sums in double.
+    struct wide_sum {
+        static constexpr int half = Width / 2;
+        pack<double, half> low, high;
+
+        DISTILL_INLINE void add(const number& x) {
+            typename vectors<Float, half>::floats halves[2];
+            std::memcpy(halves, &x.lanes, sizeof halves);
+            low.lanes += __builtin_convertvector(halves[0], typename pack<double, half>::floats);
+            high.lanes += __builtin_convertvector(halves[1], typename pack<double, half>::floats);
+        }
+        DISTILL_INLINE double total() const { return horizontal_sum(low + high); }
+    };
+
     static DISTILL_INLINE number lane_numbers() {
         number lanes;
         for (int i = 0; i < Width; ++i) lanes.lanes[i] = static_cast<Float>(i);
