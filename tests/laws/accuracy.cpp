@@ -153,6 +153,7 @@ void measure(std::vector<worst>& worst_of, const filled_rows& in, const storage_
     for (std::size_t i = 0; i < subjects().size(); ++i) {
         const subject& s = subjects()[i];
         worst& w = worst_of[i];
+        if (!on_eigen(s)) continue;
         const answer expected = s.on_reference(in, {});
         for (const instruction_set set : instruction_sets()) {
             const answer found = on_eigen(s)(in, {.widest = set});
@@ -185,6 +186,7 @@ void print(const std::vector<worst>& worst_of, const storage_format& format) {
                 "entry");
     for (std::size_t i = 0; i < worst_of.size(); ++i) {
         const worst& w = worst_of[i];
+        if (format.mantissa_bits < single_format.mantissa_bits && !subjects()[i].on_eigen_half) continue;
         std::printf("%-9s %-32s %8.0e %8.0e %8.0e %8.0e %8.0e %8.0e\n", format.name, subjects()[i].name.c_str(), w.loss,
                     w.loss_near_zero, w.gradient, w.gradient_near_zero, w.sum, w.entry);
     }

@@ -22,7 +22,7 @@ TEST_CASE("at p = q the loss and every entry of the gradient are exactly zero") 
             CAPTURE(s.name);
             CAPTURE(vocabulary);
             for (const auto& t : temperatures)
-                for (const evaluator& f : {s.on_reference, s.on_eigen, s.on_eigen_half, s.on_eigen_bfloat16}) {
+                for (const evaluator& f : s.everywhere()) {
                     const answer found = f(in, {.temperature = t});
                     CHECK(std::abs(found.result.value) <= tolerance::zero);
                     CHECK(deviation(found.row_losses, std::vector<double>(in.rows, 0.0)) <= tolerance::zero);
@@ -60,7 +60,7 @@ TEST_CASE("a divergence is positive wherever p and q differ, from a breath apart
                 CAPTURE(s.name);
                 CAPTURE(gap);
                 for (const double row_loss : s.on_reference(in, {}).row_losses) CHECK(row_loss > 0.0);
-                for (const evaluator& f : {s.on_eigen, s.on_eigen_half, s.on_eigen_bfloat16})
+                for (const evaluator& f : s.on_simd())
                     for (const double row_loss : f(in, {}).row_losses) CHECK(row_loss >= 0.0);
             }
         }
@@ -80,9 +80,7 @@ TEST_CASE("over a vocabulary of one token every divergence and every gradient va
                 if (s.kind != nature::token) CHECK(deviation(found.row_losses, zeros) <= bound);
             };
             vanishes(s.on_reference, tolerance::rounding);
-            vanishes(s.on_eigen, tolerance::single_loss);
-            vanishes(s.on_eigen_half, tolerance::single_loss);
-            vanishes(s.on_eigen_bfloat16, tolerance::single_loss);
+            for (const evaluator& f : s.on_simd()) vanishes(f, tolerance::single_loss);
         }
     }
 }

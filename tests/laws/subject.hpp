@@ -41,8 +41,18 @@ struct subject {
     distill::fields needs;
     evaluator on_reference;       // double
     evaluator on_eigen;           // float
-    evaluator on_eigen_half;      // Eigen::half, inputs and gradient
-    evaluator on_eigen_bfloat16;  // Eigen::bfloat16, inputs and gradient
+    evaluator on_eigen_half;      // Eigen::half, inputs and gradient; empty where another entry stands for this one
+    evaluator on_eigen_bfloat16;  // Eigen::bfloat16, likewise
+
+    // The evaluators there are: of the SIMD backend, and of every backend.
+    [[nodiscard]] std::vector<evaluator> on_simd() const {
+        return on_eigen_half ? std::vector{on_eigen, on_eigen_half, on_eigen_bfloat16} : std::vector{on_eigen};
+    }
+    [[nodiscard]] std::vector<evaluator> everywhere() const {
+        auto all = on_simd();
+        all.push_back(on_reference);
+        return all;
+    }
 
     [[nodiscard]] bool is_divergence() const { return kind == nature::divergence; }
     [[nodiscard]] bool reads_teacher() const { return distill::contains(needs, distill::fields::teacher); }
@@ -54,7 +64,7 @@ const std::vector<subject>& subjects();
 // The entry of that name; a name that the catalogue does not have fails the test.
 const subject& named(std::string_view name);
 
-// One evaluator per entry; each stands in a translation unit of its own.
+// One evaluator per entry, or none where another entry stands for it; each list stands in a translation unit of its own.
 std::vector<evaluator> evaluators_on_reference();
 std::vector<evaluator> evaluators_on_eigen_float();
 std::vector<evaluator> evaluators_on_eigen_half();

@@ -2,6 +2,6 @@
 
 namespace distill_test {
 
-std::vector<evaluator> evaluators_on_eigen_bfloat16() { return evaluators_on_eigen<Eigen::bfloat16>(); }
+std::vector<evaluator> evaluators_on_eigen_bfloat16() { return representatives_on_eigen<Eigen::bfloat16>(); }
 
 }  // namespace distill_test

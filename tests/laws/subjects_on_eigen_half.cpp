@@ -2,6 +2,6 @@
 
 namespace distill_test {
 
-std::vector<evaluator> evaluators_on_eigen_half() { return evaluators_on_eigen<Eigen::half>(); }
+std::vector<evaluator> evaluators_on_eigen_half() { return representatives_on_eigen<Eigen::half>(); }
 
 }  // namespace distill_test

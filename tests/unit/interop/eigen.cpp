@@ -83,7 +83,7 @@ TEST_CASE("vectors are per-row arrays of their own type") {
 }
 
 TEST_CASE("segments of vectors are per-row arrays too") {
-    Eigen::VectorXf weights(8);
+    const Eigen::VectorXf weights = Eigen::VectorXf::Zero(8);
     const auto check_segment = [&](const auto& segment, const float* data, std::ptrdiff_t size) {
         if constexpr (requires { values_of(segment); }) {
             CHECK(values_of(segment).address() == data);

@@ -7,7 +7,7 @@
 ///     expm1    [-87, 88]              4e-7
 ///     log      [1.2e-38, 3e38]        2e-7     values below are taken as 1.2e-38: log(0) is about -87.3
 ///     log1p    (-1, 1e38]             3e-7
-///     sqrt     [0, 3e38]              2e-7
+///     sqrt     [1.2e-38, 3e38]        2e-7     exactly 0 below
 /// double: the standard library's functions, lane by lane.
 #pragma once
 
@@ -109,7 +109,7 @@ DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
     const P half = x * P(0.5);
     for (int i = 0; i < 3; ++i) inverse = inverse * fma(half * inverse, -inverse, P(1.5));
     const P root = x * inverse;
-    return fma(fma(root, -root, x), inverse * P(0.5), root);
+    return select(x < P(detail::smallest_normal), P(0.0), fma(fma(root, -root, x), inverse * P(0.5), root));
 }
 
 #define DISTILL_DOUBLE_LANES(function)                                                        \

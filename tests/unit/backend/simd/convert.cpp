@@ -110,7 +110,9 @@ void check_every_pattern() {
             const auto same = [&](std::uint16_t found) {
                 return is_nan<Element>(pattern) ? is_nan<Element>(found) : found == pattern;
             };
-            wrong_back += same(bits_of(back[i])) && same(bits_of(back_from_double[i])) ? 0 : 1;
+            // On the way through double a processor may take subnormal floats for 0.
+            const bool flushed = wide[i] == 0.0 && (bits_of(back_from_double[i]) & 0x7fffu) == 0;
+            wrong_back += same(bits_of(back[i])) && (flushed || same(bits_of(back_from_double[i]))) ? 0 : 1;
         }
         CHECK(wrong_back == 0);
     });
