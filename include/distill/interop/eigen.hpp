@@ -12,9 +12,12 @@ namespace distill {
 
 namespace detail {
 
+template <class Derived>
+void takes_dense(const Eigen::DenseBase<Derived>&);
+
 template <class Matrix>
-concept eigen_dense = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<Matrix>>, std::remove_cvref_t<Matrix>> &&
-    requires(Matrix& m) {
+concept eigen_dense = requires(Matrix& m) {
+    takes_dense(m);
     m.data();
     m.outerStride();
     m.innerStride();
