@@ -44,8 +44,8 @@ concept backend = std::copy_constructible<B> && requires(const B& b, const detai
 ///     auto r = f(batch);             // r.value
 ///     auto r = f(batch, gradient);   // the loss, and dL/dz written to the gradient's buffer
 ///
-/// It is a value: const, stateless between calls, safe to call from several threads at once. It owns no buffer, allocates
-/// nothing, starts no thread that the backend's executor was not given.
+/// It is a value: const, stateless between calls, safe to call from several threads at once. It owns no buffer and starts no
+/// thread that the backend's executor was not given. What a backend allocates is said there.
 ///
 /// Letters: z, p = softmax(z / T) student; w, q = softmax(w / T) teacher; y sampled token; y* teacher's token; V vocabulary.
 ///

@@ -11,7 +11,8 @@ namespace {
 
 std::atomic<std::size_t> allocations{0}, largest_allocation{0};
 
-void* allocate(std::size_t size, std::size_t alignment) {
+// Neither is inlined: g++ would see free() take what a replaced operator new gave.
+[[gnu::noinline]] void* allocate(std::size_t size, std::size_t alignment) {
     ++allocations;
     std::size_t largest = largest_allocation;
     while (size > largest && !largest_allocation.compare_exchange_weak(largest, size)) {
@@ -20,6 +21,8 @@ void* allocate(std::size_t size, std::size_t alignment) {
     if (memory == nullptr) std::abort();
     return memory;
 }
+
+[[gnu::noinline]] void release(void* memory) { std::free(memory); }
 
 }  // namespace
 
@@ -31,14 +34,14 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
 void* operator new[](std::size_t size, std::align_val_t alignment) {
     return allocate(size, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
 
 namespace conformance {
 

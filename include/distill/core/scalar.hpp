@@ -47,9 +47,9 @@ struct scalar {
     friend constexpr scalar hold_magnitude(scalar a, scalar bound) noexcept {
         return is_nan(a) ? bound : max(min(a, bound), -bound);
     }
-    /// The larger of |a| and |b|, where NaN is larger than everything.
-    friend constexpr scalar larger_magnitude(scalar a, scalar b) noexcept {
-        return is_nan(a) || (!is_nan(b) && abs(b) < abs(a)) ? abs(a) : abs(b);
+    /// The larger of a magnitude and |b|, where NaN is larger than everything.
+    friend constexpr scalar larger_magnitude(scalar magnitude, scalar b) noexcept {
+        return is_nan(magnitude) || (!is_nan(b) && abs(b) < magnitude) ? magnitude : abs(b);
     }
     /// NaN of either sign, read from the bits.
     friend constexpr bool is_nan(scalar a) noexcept {

@@ -23,6 +23,9 @@ concept eigen_dense = requires(Matrix& m) {
     m.innerStride();
 };
 
+template <class Plain>
+inline constexpr bool eigen_owns_memory = std::is_base_of_v<Eigen::PlainObjectBase<Plain>, Plain>;
+
 }  // namespace detail
 
 /// The view of a row-major matrix, map, reference or block: its rows are rows, its columns the vocabulary. Mutable where
@@ -36,17 +39,20 @@ template <detail::eigen_dense Matrix>
     static_assert(plain::IsRowMajor, "distill: a column vector is no row of logits; use a row-major matrix or a row vector");
     static_assert(plain::InnerStrideAtCompileTime == 1,
                   "distill: the entries of a row have to be contiguous: the inner stride is 1");
-    static_assert(std::is_lvalue_reference_v<Matrix> || !std::is_base_of_v<Eigen::PlainObjectBase<plain>, plain>,
+    static_assert(std::is_lvalue_reference_v<Matrix> || !detail::eigen_owns_memory<plain>,
                   "distill: a temporary matrix owns its memory and ends before the view does");
     return logits_view(matrix.data(), matrix.rows(), matrix.cols(), matrix.outerStride());
 }
 
 /// Weights, advantages, log-probabilities or token ids from a contiguous vector.
 template <detail::eigen_dense Vector>
-[[nodiscard]] auto values_of(const Vector& vector) {
-    static_assert(Vector::IsVectorAtCompileTime, "distill: one number per row is a vector");
-    static_assert(Vector::InnerStrideAtCompileTime == 1, "distill: the elements of a per-row array are contiguous");
-    if constexpr (std::is_integral_v<typename Vector::Scalar>)
+[[nodiscard]] auto values_of(Vector&& vector) {
+    using plain = std::remove_cvref_t<Vector>;
+    static_assert(plain::IsVectorAtCompileTime, "distill: one number per row is a vector");
+    static_assert(plain::InnerStrideAtCompileTime == 1, "distill: the elements of a per-row array are contiguous");
+    static_assert(std::is_lvalue_reference_v<Vector> || !detail::eigen_owns_memory<plain>,
+                  "distill: a temporary vector owns its memory and ends before the array does");
+    if constexpr (std::is_integral_v<typename plain::Scalar>)
         return row_indices(vector.data(), vector.size());
     else
         return row_values(vector.data(), vector.size());

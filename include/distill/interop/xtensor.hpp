@@ -61,8 +61,11 @@ template <detail::xtensor_container Container>
 /// Weights, advantages, log-probabilities or token ids from a contiguous one-dimensional container. Errors: another number
 /// of dimensions, a stride.
 template <detail::xtensor_container Container>
-[[nodiscard]] auto values_of(const Container& container) {
-    using element = typename Container::value_type;
+[[nodiscard]] auto values_of(Container&& container) {
+    using plain = std::remove_cvref_t<Container>;
+    using element = typename plain::value_type;
+    static_assert(std::is_lvalue_reference_v<Container> || !detail::owns_memory<plain>,
+                  "distill: a temporary tensor owns its memory and ends before the array does");
     using array = std::conditional_t<std::is_integral_v<element>, row_indices, row_values>;
     if (container.dimension() != 1) {
         report_error("an xtensor of per-row numbers has " + std::to_string(container.dimension()) +

@@ -128,10 +128,13 @@ DISTILL_INLINE DISTILL_FLATTEN constexpr token_summand<Number> evaluate(const Te
     }
 }
 
+/// The sum of nothing. Unlike x + 0.0, x - 0.0 is x to every compiler: a sum of one term costs no addition.
+inline constexpr double empty_sum = -0.0;
+
 /// The weighted sum of the vocabulary terms of group I.
 template <std::size_t I, class Number, class Objective>
 DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, const entry<Number>& e) {
-    summand<Number> total{Number(0.0), Number(0.0)};
+    summand<Number> total{Number(empty_sum), Number(empty_sum)};
     std::apply(
         [&](const auto&... t) DISTILL_INLINE_LAMBDA {
             const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {

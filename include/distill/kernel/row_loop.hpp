@@ -28,6 +28,9 @@ struct job {
     using teacher_type = Teacher;
     using gradient_type = typename element_of<Destination>::type;
 
+    /// The row program makes use of a row of scratch.
+    static constexpr bool keeps_derivatives = plan<Objective>::needs_moment && !std::is_same_v<Destination, no_gradient>;
+
     const Objective& objective;
     std::array<temperature, plan<Objective>::groups> temperatures;
     const batch<Student, Teacher>& in;

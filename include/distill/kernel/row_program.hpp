@@ -4,8 +4,8 @@
 ///     2. sum       the value and H = sum_v h_v
 ///     3. write     dz = weight / T * (h - p H)
 ///
-/// with h_v = d(row loss) / d(log p_v). Sweep 2 is left out where H is known beforehand; the value is then summed in
-/// sweep 3.
+/// with h_v = d(row loss) / d(log p_v). Sweep 2 keeps h in the team's scratch, where it has one, for sweep 3. Sweep 2 is left
+/// out where H is known beforehand; the value is then summed in sweep 3.
 ///
 /// It is generic over a team: the lanes that share a row. A team has
 ///     number                        the number type its lanes compute in (core/number.hpp, plus what core/scalar.hpp adds)
@@ -18,6 +18,7 @@
 ///     active(at, number)            the number, with lanes past the end set to 0
 ///     indices(at)                   the entries' indices, as a number
 ///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always
+///     scratch()                     optional: a row of reals, as long as the vocabulary, of nobody else's during the row
 #pragma once
 
 #include <distill/core/scalar.hpp>
@@ -140,8 +141,9 @@ public:
         const auto makers = entry_makers<number, real>();
 
         if constexpr (plan::has_vocabulary_terms && (plan::needs_moment || !writes)) {
-            const auto sums = sum_over<1 + groups>(
-                team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA { return summands(makers, at); });
+            const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                return summands < writes && keeps_derivatives > (makers, at);
+            });
             outcome.loss += sums[0];
             for (std::size_t g = 0; g < groups; ++g)
                 if constexpr (plan::needs_moment) moment[g] = sums[1 + g];
@@ -211,21 +213,29 @@ private:
             return number(0.0);
     }
 
-    /// The value and, per group, h.
-    template <class Makers, class At>
+    /// Sweep 3 reads h instead of making entries again.
+    static constexpr bool keeps_derivatives = plan::needs_moment && requires(const Team& team) {
+        { team.scratch() } -> std::same_as<real*>;
+    };
+
+    /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
+    template <bool Keep, class Makers, class At>
     DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers, const At& at) const {
         const number z = team_.load(in_.student, at), w = load_teacher(at);
         std::array<number, 1 + groups> result;
-        result[0] = number(0.0);
+        result[0] = number(empty_sum);
+        number kept(empty_sum);
         [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
             const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
                 const summand<number> s = evaluate_group<g()>(objective_, make_entry(makers[g()], z, w));
                 result[0] = result[0] + s.value;
                 result[1 + g()] = s.dlogp;
+                kept = fma(s.dlogp, number(student_[g()].inverse_temperature), kept);
             };
             (of_group(std::integral_constant<std::size_t, G>{}), ...);
         }
         (std::make_index_sequence<groups>{});
+        if constexpr (Keep) team_.store(team_.scratch(), at, kept);
         return result;
     }
 
@@ -325,13 +335,15 @@ private:
             scale[g] = number(scales[g]);
             scaled_moment[g] = number(-scales[g] * moment[g]);
         }
+        const number row_weight(gradient.weight);
         const auto gradient_of = [&](const auto& at, number& value) DISTILL_INLINE_LAMBDA {
-            const number z = team_.load(in_.student, at), w = load_teacher(at);
-            number dz(0.0);
+            const number z = team_.load(in_.student, at);
+            number dz(empty_sum);
+            if constexpr (keeps_derivatives) dz = team_.load(team_.scratch(), at) * row_weight;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
-                    if constexpr (plan::has_vocabulary_terms) {
-                        const entry<number> e = make_entry(makers[g()], z, w);
+                    if constexpr (plan::has_vocabulary_terms && !keeps_derivatives) {
+                        const entry<number> e = make_entry(makers[g()], z, load_teacher(at));
                         const summand<number> s = evaluate_group<g()>(objective_, e);
                         value = value + s.value;
                         dz = fma(s.dlogp, scale[g()], dz);
@@ -349,7 +361,7 @@ private:
 
         if constexpr (plan::has_vocabulary_terms && !plan::needs_moment) {
             return sum_over<1>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                std::array<number, 1> value{number(0.0)};
+                std::array<number, 1> value{number(empty_sum)};
                 gradient_of(at, value[0]);
                 return value;
             })[0];

@@ -45,47 +45,60 @@ namespace kernel {
 
 inline constexpr double log2_e = 1.4426950408889634074;
 
-/// One read of a row. A tile is scanned for its maximum first and summed second, while it is in the nearest cache, so each
-/// entry costs one exponential per temperature. The sums keep more digits than their summands: an error of the normaliser is
-/// an error of log p - log q at every entry.
+/// One read of a row, mostly: a tile is summed relative to the maximum so far, and once more where it raises that maximum; the
+/// first tile is scanned for its maximum beforehand. So the largest entry's exponential is exactly 1, and the sums keep more
+/// digits than their summands: an error of the normaliser is an error of log p - log q at every entry.
 template <bool WithArgmax, class Team, class Element, std::size_t Temperatures>
 DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     const Team& team, const Element* row, std::ptrdiff_t vocabulary,
     const std::array<double, Temperatures>& inverse_temperatures) {
     using number = typename Team::number;
-
     number lane_maximum(masked_logit), position(0.0), largest(0.0);
     std::array<number, Temperatures> scales;
     for (std::size_t t = 0; t < Temperatures; ++t) scales[t] = number(inverse_temperatures[t] * log2_e);
 
     row_statistics<Temperatures> found;
+    const auto look = [&](const auto& at, const number& x) DISTILL_INLINE_LAMBDA {
+        largest = larger_magnitude(largest, x);
+        if constexpr (WithArgmax) position = select(x > lane_maximum, team.indices(at), position);
+        lane_maximum = max(x, lane_maximum);
+    };
+    const auto raise_maximum = [&](double raised) DISTILL_INLINE_LAMBDA {
+        for (std::size_t t = 0; t < Temperatures; ++t)
+            found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
+        found.maximum = raised;
+    };
+
+    bool first = true;
     team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-            const number x = team.load(row, at);
-            largest = larger_magnitude(largest, x);
-            if constexpr (WithArgmax) position = select(x > lane_maximum, team.indices(at), position);
-            lane_maximum = max(x, lane_maximum);
-        });
+        if (first || Temperatures == 0) {
+            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { look(at, team.load(row, at)); });
+            raise_maximum(team.maximum(lane_maximum));
+            first = false;
+        }
         if constexpr (Temperatures > 0) {
-            const double raised = team.maximum(lane_maximum);
-            if (raised > found.maximum) {
-                for (std::size_t t = 0; t < Temperatures; ++t)
-                    found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
-                found.maximum = raised;
+            for (bool again = true; again;) {
+                const number reference(found.maximum);
+                const auto of_tile =
+                    team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                        team.prefetch_next_tile(row, at);
+                        const number x = team.load(row, at);
+                        look(at, x);
+                        std::array<number, Temperatures> exponentials;
+                        for (std::size_t t = 0; t < Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);
+                        return exponentials;
+                    });
+                const double raised = team.maximum(lane_maximum);
+                again = raised > found.maximum;
+                if (again)
+                    raise_maximum(raised);
+                else
+                    for (std::size_t t = 0; t < Temperatures; ++t) found.sums[t] += of_tile[t];
             }
-            const number reference(found.maximum);
-            const auto of_tile = team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                team.prefetch_next_tile(row, at);
-                const number x = team.load(row, at) - reference;
-                std::array<number, Temperatures> exponentials;
-                for (std::size_t t = 0; t < Temperatures; ++t) exponentials[t] = exp2(x * scales[t]);
-                return exponentials;
-            });
-            for (std::size_t t = 0; t < Temperatures; ++t) found.sums[t] += of_tile[t];
         }
     });
 
-    found.maximum = team.maximum(lane_maximum);
+    raise_maximum(team.maximum(lane_maximum));
     found.has_nan = team.any(is_nan(largest));
     if constexpr (WithArgmax)
         found.argmax = static_cast<std::ptrdiff_t>(

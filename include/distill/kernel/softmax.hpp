@@ -3,11 +3,13 @@
 
 #include <distill/core/config.hpp>
 #include <distill/core/entry.hpp>
+#include <distill/core/polynomial.hpp>
 #include <distill/kernel/row_statistics.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <utility>
 
 namespace distill::kernel {
 
@@ -28,20 +30,19 @@ struct softmax {
     }
 };
 
-/// The terms K .. Count of  1 + d/2! + d^2/3! + ...  with d^(K - 1) taken out.
-template <int K, int Count, class Number>
-DISTILL_INLINE constexpr Number expm1_series(const Number& d, double coefficient) {
-    if constexpr (K == Count)
-        return Number(coefficient);
-    else
-        return fma(expm1_series<K + 1, Count>(d, coefficient / (K + 1)), d, Number(coefficient));
-}
+template <std::size_t N>
+inline constexpr double inverse_factorial = inverse_factorial<N - 1> / static_cast<double>(N);
+template <>
+inline constexpr double inverse_factorial<0> = 1.0;
 
 /// exp(d) - 1 for |d| < 1/4, to the precision of Real: the first term left out is 2e-8 of the result in float, 1e-17 in
 /// double.
 template <class Real, class Number>
 DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
-    return expm1_series < 1, sizeof(Real) <= 4 ? 6 : 13 > (d, 1.0) * d;
+    return [&]<std::size_t... I>(std::index_sequence<I...>) DISTILL_INLINE_LAMBDA {
+        return polynomial(d, inverse_factorial<I + 1>...) * d;
+    }
+    (std::make_index_sequence < sizeof(Real) <= 4 ? 6 : 13 > {});
 }
 
 /// Makes the entries of one row: constants broadcast once, then two logits in, an entry out.
@@ -70,8 +71,8 @@ public:
     /// p - q = q (exp(log_ratio) - 1) where that is small, so that entries on which p and q agree are not noise.
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z, const Number& w) const {
         const Number held_w = at_least(w, Number(masked_logit));
-        const Number scaled = fma(z - held_w, p_.inverse_temperature, held_w * temperature_gap_);
-        const Number log_ratio = hold_magnitude((scaled - shift_high_) - shift_low_, Number(-log_probability_floor));
+        const Number shifted = fma(z - held_w, p_.inverse_temperature, fma(held_w, temperature_gap_, -shift_high_));
+        const Number log_ratio = hold_magnitude(shifted - shift_low_, Number(-log_probability_floor));
         const Number p = p_.probability(z), q = q_.probability(w);
         const Number difference = select(abs(log_ratio) < Number(0.25), q * small_expm1<Real>(log_ratio), p - q);
         return {p_.log_probability(z), p, q_.log_probability(w), q, log_ratio, difference};

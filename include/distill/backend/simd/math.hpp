@@ -2,16 +2,18 @@
 ///
 /// float: polynomials fitted by the Remez algorithm. Largest relative error over the stated range, measured against double
 /// by tests/unit/backend/simd_math.cpp:
-///     exp2     [-126, 127]            2e-7     exactly 0 below -126.5, exactly 1 at 0
+///     exp2     [-126, 127]            3e-7     exactly 0 below -126.5, exactly 1 at 0
 ///     exp      [-87, 88]              3e-7     0 below, held at exp(88) above
 ///     expm1    [-87, 88]              4e-7
 ///     log      [1.2e-38, 3e38]        2e-7     values below are taken as 1.2e-38: log(0) is about -87.3
-///     log1p    (-1, 1e38]             3e-7
+///     log1p    (-1, 1e38]             3e-7     -1 is taken as -1 + 2^-24: about -16.6
 ///     sqrt     [1.2e-38, 3e38]        2e-7     exactly 0 below
 /// double: the standard library's functions, lane by lane.
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>
+
+#include <distill/core/polynomial.hpp>
 
 namespace distill::simd {
 
@@ -21,15 +23,10 @@ inline constexpr double log2_e = 1.4426950408889634074;
 inline constexpr double ln_2 = 0.69314718055994530942;
 inline constexpr double smallest_normal = 1.1754943508222875e-38;
 
-/// c0 + c1 x + c2 x^2 + ...
-template <class Pack>
-DISTILL_INLINE Pack polynomial(const Pack&, double last) {
-    return Pack(last);
-}
-template <class Pack, class... Coefficients>
-DISTILL_INLINE Pack polynomial(const Pack& x, double first, Coefficients... rest) {
-    return fma(polynomial(x, rest...), x, Pack(first));
-}
+/// 1.5 * 2^23 + 127: added to y, it leaves 127 + the integer n nearest to y in the low bits. Shifted to the left by 23 they
+/// are 2^n, and exactly 0 for n = -127; less the bits of the shift itself they are n.
+inline constexpr double rounding_shift = 12583039.0;
+inline constexpr std::int32_t bits_of_zero = 0x4b40007f;
 
 /// log of m 2^e where x = m 2^e - offset: both log and log1p end here. f = m - 1 in [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class Pack>
@@ -52,31 +49,46 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
     using P = pack<float, Width>;
     const P held = at_least(y, P(-127.0));
-    const typename P::integers biased = __builtin_convertvector((held + P(127.5)).lanes, typename P::integers);
-    const P fraction = held - (P::from(__builtin_convertvector(biased, typename P::floats)) - P(127.0));
+    typename P::integers sum;
+    (held + P(detail::rounding_shift)).bits(sum);
+    const P fraction = held - P::from(__builtin_convertvector(sum - detail::bits_of_zero, typename P::floats));
     const P mantissa =
-        detail::polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
-    return mantissa * P::from_bits(biased << 23);
+        polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
+    return mantissa * P::from_bits(sum << 23);
 }
+
+namespace detail {
+
+/// exp(x) = 2^n (1 + rest), for |x| <= 88.
+template <class Pack>
+struct exp_parts {
+    Pack power, rest;
+
+    DISTILL_INLINE explicit exp_parts(const Pack& x) {
+        typename Pack::integers sum;
+        fma(x, Pack(log2_e), Pack(rounding_shift)).bits(sum);
+        const Pack n = Pack::from(__builtin_convertvector(sum - bits_of_zero, typename Pack::floats));
+        // ln 2 in two parts: n times the first is exact.
+        const Pack f = fma(n, Pack(2.12194440e-4), fma(n, Pack(-0.693359375), x));
+        rest = f * polynomial(f, 1.0, 0.499999981192, 0.16666505899, 0.0416671371471, 0.00836910429659, 0.00138888728597);
+        power = Pack::from_bits(sum << 23);
+    }
+};
+
+}  // namespace detail
 
 template <int Width>
 DISTILL_INLINE pack<float, Width> exp(const pack<float, Width>& x) {
     using P = pack<float, Width>;
-    const P held = min(max(x, P(-88.0)), P(88.0));
-    const typename P::integers biased =
-        __builtin_convertvector(fma(held, P(detail::log2_e), P(127.5)).lanes, typename P::integers);
-    const P n = P::from(__builtin_convertvector(biased, typename P::floats)) - P(127.0);
-    // ln 2 in two parts: n times the first is exact.
-    const P rest = fma(n, P(2.12194440e-4), fma(n, P(-0.693359375), held));
-    return exp2(rest * P(detail::log2_e)) * P::from_bits(biased << 23);
+    const detail::exp_parts<P> parts(max(min(x, P(88.0)), P(-88.0)));
+    return fma(parts.rest, parts.power, parts.power);
 }
 
 template <int Width>
 DISTILL_INLINE pack<float, Width> expm1(const pack<float, Width>& x) {
     using P = pack<float, Width>;
-    const P series = detail::polynomial(hold_magnitude(x, P(0.5)), 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720,
-                                        1.0 / 5040, 1.0 / 40320);
-    return select(abs(x) < P(0.5), x * series, exp(x) - P(1.0));
+    const detail::exp_parts<P> parts(max(min(x, P(88.0)), P(-88.0)));
+    return fma(parts.rest, parts.power, parts.power - P(1.0));
 }
 
 template <int Width>
@@ -92,12 +104,12 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> log1p(const pack<float, Width>& x) {
     using P = pack<float, Width>;
     typename P::integers v;
-    const P held = min(x, P(1e38));
-    max(P(1.0) + held, P(detail::smallest_normal)).bits(v);
+    const P held = max(min(x, P(1e38)), P(-0.99999994));
+    (P(1.0) + held).bits(v);
     const typename P::integers e = (v - detail::half_root_bits) >> 23;
     // (1 + x) 2^-e - 1 = x 2^-e + (2^-e - 1): x itself where e = 0, so nothing is lost near 0.
     const P scale = P::from_bits((127 - e) << 23);
-    return detail::log_from_parts(max(fma(held, scale, scale - P(1.0)), P(-0.3)), e);
+    return detail::log_from_parts(fma(held, scale, scale - P(1.0)), e);
 }
 
 template <int Width>

@@ -93,8 +93,14 @@ struct pack {
         return from(m.lanes ? a.lanes : b.lanes);
     }
 
-    friend DISTILL_INLINE pack min(const pack& a, const pack& b) { return from(b.lanes < a.lanes ? b.lanes : a.lanes); }
-    friend DISTILL_INLINE pack max(const pack& a, const pack& b) { return from(a.lanes < b.lanes ? b.lanes : a.lanes); }
+    friend DISTILL_INLINE pack min(const pack& a, const pack& b) {
+        if (b.is_known() && !std::signbit(b.lanes[0])) return at_most(a, b);
+        return from(b.lanes < a.lanes ? b.lanes : a.lanes);
+    }
+    friend DISTILL_INLINE pack max(const pack& a, const pack& b) {
+        if (b.is_known()) return std::signbit(b.lanes[0]) ? at_least(a, b) : at_least_positive(a, b);
+        return from(a.lanes < b.lanes ? b.lanes : a.lanes);
+    }
     friend DISTILL_INLINE pack abs(const pack& a) {
         naturals v;
         a.bits(v);
@@ -103,7 +109,9 @@ struct pack {
     /// a * b + c, fused where the instruction set can.
     friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) { return from(a.lanes * b.lanes + c.lanes); }
 
-    // Bounds by integer comparison of the bits: one instruction, and no assumption about NaN or infinity.
+    // Bounds by integer comparison of the bits, which orders floats of one sign: one instruction, where g++ makes a
+    // comparison and a blend of a bound that it knows, and no assumption about NaN or infinity. min and max take them where
+    // the bound is a constant.
 
     /// max(a, bound) for a bound below zero; -infinity becomes the bound.
     friend DISTILL_INLINE pack at_least(const pack& a, const pack& negative_bound) {
@@ -112,20 +120,29 @@ struct pack {
         negative_bound.bits(bound);
         return from_bits(v < bound ? v : bound);
     }
+    /// max(a, bound) for a bound that is not negative.
+    friend DISTILL_INLINE pack at_least_positive(const pack& a, const pack& bound_from_zero) {
+        integers v, bound;
+        a.bits(v);
+        bound_from_zero.bits(bound);
+        return from_bits(v > bound ? v : bound);
+    }
+    /// min(a, bound) for a bound that is not negative; infinity becomes the bound.
+    friend DISTILL_INLINE pack at_most(const pack& a, const pack& bound_from_zero) {
+        integers v, bound;
+        a.bits(v);
+        bound_from_zero.bits(bound);
+        return from_bits(v < bound ? v : bound);
+    }
     /// a held to [-bound, bound]; infinities and NaN become a bound too.
     friend DISTILL_INLINE pack hold_magnitude(const pack& a, const pack& positive_bound) {
-        naturals v, bound;
-        a.bits(v);
-        positive_bound.bits(bound);
-        const naturals magnitude = v & magnitude_bits;
-        return from_bits((v & ~magnitude_bits) | (magnitude < bound ? magnitude : bound));
+        return at_most(at_least(a, -positive_bound), positive_bound);
     }
-    /// The larger of |a| and |b|, where NaN is larger than everything.
-    friend DISTILL_INLINE pack larger_magnitude(const pack& a, const pack& b) {
+    /// The larger of a magnitude and |b|, where NaN is larger than everything.
+    friend DISTILL_INLINE pack larger_magnitude(const pack& magnitude, const pack& b) {
         naturals u, v;
-        a.bits(u);
+        magnitude.bits(u);
         b.bits(v);
-        u &= magnitude_bits;
         v &= magnitude_bits;
         return from_bits(u < v ? v : u);
     }
@@ -137,6 +154,9 @@ struct pack {
     }
 
 private:
+    /// A constant, as the compiler finds after inlining. Constants are the same in every lane.
+    [[nodiscard]] DISTILL_INLINE bool is_known() const { return __builtin_constant_p(lanes[0]); }
+
     using integer = typename vectors<Float, Width>::integer;
     using natural = std::make_unsigned_t<integer>;
     static constexpr natural magnitude_bits = static_cast<natural>(-1) >> 1;

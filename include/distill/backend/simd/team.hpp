@@ -19,6 +19,10 @@ struct team {
     using number = pack<Float, Width>;
     using real = Float;
 
+    Float* row_scratch;  ///< as long as the vocabulary; null where the job keeps nothing
+
+    [[nodiscard]] DISTILL_INLINE Float* scratch() const { return row_scratch; }
+
     struct tile {
         std::ptrdiff_t begin, end;
     };

@@ -46,6 +46,12 @@ enum operation {
     select_at_most,
     select_at_least,
     multiply_add,
+    at_most_positive,
+    at_most_negative,
+    at_least_constant,
+    at_least_negative,
+    at_least_zero,
+    at_least_minus_zero,
     bounded_below,
     held,
     larger_of,
@@ -83,12 +89,24 @@ DISTILL_INLINE Number apply(int which, const Number& a, const Number& b) {
             return select(a >= b, one, zero);
         case multiply_add:
             return fma(a, b, one);
+        case at_most_positive:
+            return min(a, Number(1.5));
+        case at_most_negative:
+            return min(a, Number(-0.75));
+        case at_least_constant:
+            return max(a, Number(1.5));
+        case at_least_negative:
+            return max(a, Number(-0.75));
+        case at_least_zero:
+            return max(a, zero);
+        case at_least_minus_zero:
+            return max(a, Number(-0.0));
         case bounded_below:
             return at_least(a, Number(-2.0));
         case held:
             return hold_magnitude(a, Number(2.0));
         case larger_of:
-            return larger_magnitude(a, b);
+            return larger_magnitude(abs(a), b);
         default:
             return select(is_nan(a), one, zero);
     }
