@@ -11,9 +11,10 @@ int main() {
     const std::vector<std::int32_t> labels{3, ignored_label};
     const batch<float> in{.student = {student.data(), 2, 4}, .teacher = {teacher.data(), 2, 4}, .labels = labels};
 
-    auto hinton = at_temperature(temperature{1.0}, 0.5 * cross_entropy{}) +
-                  at_temperature(temperature{2.0}, 0.5 * 2.0 * 2.0 * forward_kl{});
-    const loss f{hinton, eigen{}, token_mean{}};
+    // distill::hinton{2.0, 0.5, 0.5} is this sum.
+    auto mixed = at_temperature(temperature{1.0}, 0.5 * cross_entropy{}) +
+                 at_temperature(temperature{2.0}, 0.5 * 2.0 * 2.0 * forward_kl{});
+    const loss f{mixed, eigen{}, token_mean{}};
     std::vector<float> gradient(student.size());
     const auto r = f(in, {gradient.data(), 2, 4});
 

@@ -12,20 +12,28 @@
 #include <distill/loss.hpp>
 
 // Objectives: sums over the vocabulary
+#include <distill/divergence/alpha_beta.hpp>
+#include <distill/divergence/chi_squared.hpp>
 #include <distill/divergence/entropy.hpp>
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/divergence/jensen_shannon.hpp>
 #include <distill/divergence/reverse_kl.hpp>
+#include <distill/divergence/skew_forward_kl.hpp>
+#include <distill/divergence/skew_reverse_kl.hpp>
 #include <distill/divergence/squared_hellinger.hpp>
+#include <distill/divergence/todi.hpp>
 #include <distill/divergence/total_variation.hpp>
 
 // Objectives: terms at single tokens
 #include <distill/token/clipped_surrogate.hpp>
 #include <distill/token/cross_entropy.hpp>
+#include <distill/token/kl_estimator.hpp>
 #include <distill/token/policy_gradient.hpp>
 #include <distill/token/teacher_guidance.hpp>
 
 // Objectives: ready-made sums, and your own term as a lambda
+#include <distill/composition/hinton.hpp>
+#include <distill/composition/kdrl.hpp>
 #include <distill/composition/tgpo.hpp>
 #include <distill/core/term_from.hpp>
 

@@ -154,6 +154,34 @@ TEST_CASE("JSD_b / b tends to forward KL as b tends to 0, JSD_b / (1 - b) to rev
     CHECK(deviation(high.gradient, reverse.gradient) <= tolerance::limit);
 }
 
+TEST_CASE("the skew divergences tend to forward and reverse KL as the skew tends to 0") {
+    auto random = engine("laws: skew");
+    const filled_rows in = random_rows(random, 3, 13, 1.0);
+    constexpr double small = 1e-6;
+    const auto near = [](const answer& found, const answer& expected) {
+        CHECK(deviation(found.row_losses, expected.row_losses) <= tolerance::limit);
+        CHECK(deviation(found.gradient, expected.gradient) <= tolerance::limit);
+    };
+    near(on_reference(skew_forward_kl{small}, in), named("forward_kl").on_reference(in, {}));
+    near(on_reference(skew_reverse_kl{small}, in), named("reverse_kl").on_reference(in, {}));
+}
+
+TEST_CASE("the alpha-beta divergence is forward KL at (1, 0), reverse KL at (0, 1), and continuous at both and at (0, 0)") {
+    auto random = engine("laws: alpha-beta");
+    const filled_rows in = random_rows(random, 3, 13, 1.0);
+    const auto within = [](double bound, const answer& found, const answer& expected) {
+        CHECK(deviation(found.row_losses, expected.row_losses) <= bound);
+        CHECK(deviation(found.gradient, expected.gradient) <= bound);
+    };
+    const answer forward = named("forward_kl").on_reference(in, {}), reverse = named("reverse_kl").on_reference(in, {});
+    within(tolerance::rounding, named("alpha_beta 1 0").on_reference(in, {}), forward);
+    within(tolerance::rounding, named("alpha_beta 0 1").on_reference(in, {}), reverse);
+    constexpr double small = 1e-6;
+    within(tolerance::limit, on_reference(alpha_beta{1.0, small}, in), forward);
+    within(tolerance::limit, on_reference(alpha_beta{small, 1.0}, in), reverse);
+    within(tolerance::limit, on_reference(alpha_beta{small, small}, in), on_reference(alpha_beta{0.0, 0.0}, in));
+}
+
 TEST_CASE("exchanging student and teacher exchanges forward and reverse KL, and b and 1 - b") {
     auto random = engine("laws: exchange");
     const filled_rows in = random_rows(random, 3, 29);
@@ -169,6 +197,9 @@ TEST_CASE("exchanging student and teacher exchanges forward and reverse KL, and 
     same("jensen_shannon 0.5", "jensen_shannon 0.5");
     same("total_variation", "total_variation");
     same("squared_hellinger", "squared_hellinger");
+    same("skew_forward_kl", "skew_reverse_kl");
+    same("skew_forward_kl 0.6", "skew_reverse_kl 0.6");
+    same("alpha_beta 1 0", "alpha_beta 0 1");
 }
 
 TEST_CASE("bounded divergences keep their bounds on disjoint distributions") {
@@ -186,6 +217,8 @@ TEST_CASE("bounded divergences keep their bounds on disjoint distributions") {
     reaches("jensen_shannon 0.1", bound(0.1));
     reaches("jensen_shannon 0.5", bound(0.5));
     reaches("jensen_shannon 0.9", bound(0.9));
+    for (const char* name : {"skew_forward_kl", "skew_reverse_kl"}) reaches(name, -std::log(0.1));
+    for (const char* name : {"skew_forward_kl 0.6", "skew_reverse_kl 0.6"}) reaches(name, -std::log(0.6));
 }
 
 TEST_CASE("a user's divergence from the textbook agrees with the library's own") {

@@ -106,6 +106,27 @@ TEST_CASE("the policy gradient with log(b q(y) / p(y) + 1 - b) as its advantage 
     }
 }
 
+TEST_CASE("descending k2 is descending reverse KL on average, descending k3 forward KL") {
+    for (const temperature& t : temperatures) {
+        const pair of = random_pair("laws: estimators", t);
+        const filled_rows in = enumerated(of, of.log_p, [](std::size_t) { return 1.0; });
+        const auto reverse = closed_gradient("reverse_kl", of), forward = closed_gradient("forward_kl", of);
+        CHECK(deviation(expected_gradient("kl_estimator k1 k2", of, in), reverse) <= tolerance::rounding);
+        CHECK(deviation(expected_gradient("kl_estimator k2 k2", of, in), reverse) <= tolerance::rounding);
+        CHECK(deviation(expected_gradient("kl_estimator k3 k3", of, in), forward) <= tolerance::rounding);
+    }
+}
+
+TEST_CASE("the values of k1 and k3 are reverse KL on average, and k3 and k2 are never negative") {
+    const pair of = random_pair("laws: estimated values", temperature(1.0));
+    const filled_rows in = enumerated(of, of.log_p, [](std::size_t) { return 1.0; });
+    const double expected = named("reverse_kl").on_reference(one_row(of), {}).result.value;
+    CHECK(deviation(named("kl_estimator k1 k2").on_reference(in, {}).result.value, expected) <= tolerance::rounding);
+    CHECK(deviation(named("kl_estimator k3 k3").on_reference(in, {}).result.value, expected) <= tolerance::rounding);
+    for (const char* name : {"kl_estimator k2 k2", "kl_estimator k3 k3"})
+        for (const double row_loss : named(name).on_reference(in, {}).row_losses) CHECK(row_loss >= 0.0);
+}
+
 TEST_CASE("guidance on a label drawn from the teacher is forward KL's gradient on average; so is cross-entropy") {
     for (const temperature& t : temperatures) {
         const pair of = random_pair("laws: forward KL from the teacher", t);

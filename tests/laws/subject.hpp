@@ -38,6 +38,7 @@ struct subject {
     std::string name;
     nature kind;
     near_equality accuracy;
+    slope gradient;
     distill::fields needs;
     evaluator on_reference;       // double
     evaluator on_eigen;           // float
@@ -55,6 +56,7 @@ struct subject {
     }
 
     [[nodiscard]] bool is_divergence() const { return kind == nature::divergence; }
+    [[nodiscard]] bool is_detached() const { return gradient == slope::detached; }
     [[nodiscard]] bool reads_teacher() const { return distill::contains(needs, distill::fields::teacher); }
 };
 

@@ -25,6 +25,7 @@ const std::vector<subject>& subjects() {
             list.push_back({.name = entry.name,
                             .kind = entry.kind,
                             .accuracy = entry.accuracy,
+                            .gradient = entry.gradient,
                             .needs = distill::detail::needed_fields(distill::as_objective(entry.objective)),
                             .on_reference = on_reference.at(i),
                             .on_eigen = on_eigen.at(i),

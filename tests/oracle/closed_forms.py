@@ -11,6 +11,10 @@ With p = softmax(z / T_s), q = softmax(w / T_t), the gradient with respect to z 
     forward_kl         p - q
     reverse_kl         p (log(p / q) - KL(p || q))
     jensen_shannon     (1 - b) p (log(p / m) - KL(p || m)),  m = b q + (1 - b) p
+    skew_forward_kl    (1 - a) p (sum p q / m - q / m),  m = a q + (1 - a) p
+    skew_reverse_kl    p (l - sum p l),  l = log(p / m) - a p / m,  m = (1 - a) q + a p
+    chi_squared        2 p (p / q - sum p^2 / q)
+    alpha_beta         h - p sum h,  h = (p^(a + b) - q^a p^b) / a, and p^b log(p / q) at a = 0
     total_variation    1/2 p (s - sum p s),  s = sign(p - q)
     squared_hellinger  1/2 (p sum sqrt(p q) - sqrt(p q))
     entropy            -p (log p + entropy)
@@ -106,6 +110,53 @@ def jensen_shannon(row):
                             [(1 - b) * p * (a - c - k) if p else p for p, a, c in zip(row.p, row.lp, lm)])
 
 
+def skew_forward_kl(row):
+    a = row.parameter["share"]
+    m = [a * q + (1 - a) * p for p, q in zip(row.p, row.q)]
+    ratio = [q / x if x else x for q, x in zip(row.q, m)]
+    mean = sum(p * r for p, r in zip(row.p, ratio))
+    loss = kl(row.lq, [x.ln() if x else Decimal("-Infinity") for x in m])
+    return with_temperature(row, loss, [(1 - a) * p * (mean - r) for p, r in zip(row.p, ratio)])
+
+
+def skew_reverse_kl(row):
+    a = row.parameter["share"]
+    m = [(1 - a) * q + a * p for p, q in zip(row.p, row.q)]
+    lm = [x.ln() if x else Decimal("-Infinity") for x in m]
+    slope = [b - c - a * p / x if p else p for p, b, c, x in zip(row.p, row.lp, lm, m)]
+    mean = sum(p * x for p, x in zip(row.p, slope))
+    return with_temperature(row, kl(row.lp, lm), [p * (x - mean) for p, x in zip(row.p, slope)])
+
+
+def chi_squared(row):
+    ratio = [p / q if p else p for p, q in zip(row.p, row.q)]
+    mean = sum(p * r for p, r in zip(row.p, ratio))
+    loss = sum((p - q) ** 2 / q for p, q in zip(row.p, row.q) if q)
+    return with_temperature(row, loss, [2 * p * (r - mean) for p, r in zip(row.p, ratio)])
+
+
+def alpha_beta(row):
+    a, b = row.parameter["alpha"], row.parameter["beta"]
+    losses, h = [], []
+    for p, q, lp, lq in zip(row.p, row.q, row.lp, row.lq):
+        if not p:  # masked on both sides
+            losses.append(p)
+            h.append(p)
+            continue
+        x = lp - lq
+        both, s = (a * lq + b * lp).exp(), a + b
+        h.append((b * lp).exp() * x if a == 0 else ((s * lp).exp() - both) / a)
+        if a == 0 and b == 0:
+            losses.append(x * x / 2)
+        elif a == 0:
+            losses.append((b * lp).exp() * x / b - ((b * lp).exp() - (b * lq).exp()) / b**2)
+        elif b == 0:
+            losses.append(-(a * lq).exp() * x / a - ((a * lq).exp() - (a * lp).exp()) / a**2)
+        else:
+            losses.append((a / s * (s * lq).exp() + b / s * (s * lp).exp() - both) / (a * b))
+    return with_temperature(row, sum(losses), [x - p * sum(h) for x, p in zip(h, row.p)])
+
+
 def total_variation(row):
     s = [(p > q) - (p < q) for p, q in zip(row.p, row.q)]
     mean = sum(p * x for p, x in zip(row.p, s))
@@ -172,7 +223,8 @@ def hinton(row):
 
 
 OBJECTIVES = {f.__name__: f for f in (
-    forward_kl, reverse_kl, jensen_shannon, total_variation, squared_hellinger, entropy, cross_entropy,
+    forward_kl, reverse_kl, jensen_shannon, skew_forward_kl, skew_reverse_kl, chi_squared, alpha_beta,
+    total_variation, squared_hellinger, entropy, cross_entropy,
     teacher_guidance, policy_gradient, clipped_surrogate, tgpo, forward_reverse_jensen, hinton)}
 
 

@@ -90,6 +90,45 @@ def jensen_shannon(row):
     return b * kl(log_q, log_m) + (1 - b) * kl(log_p, log_m)
 
 
+def skew(log_own, log_other, share):
+    """KL(own || share own + (1 - share) other), with the mixture in log space."""
+    support = log_own > NEGATIVE_INFINITY
+    own, other = log_own[support], log_other[support]
+    return kl(own, torch.logsumexp(torch.stack([own + math.log(share), other + math.log1p(-share)]), dim=0))
+
+
+def skew_forward_kl(row):
+    """DistiLLM's skew KL: the teacher against its mixture with the student."""
+    return skew(row.log_q, row.log_p, row.parameter["share"])
+
+
+def skew_reverse_kl(row):
+    """DistiLLM's skew reverse KL: the student against its mixture with the teacher."""
+    return skew(row.log_p, row.log_q, row.parameter["share"])
+
+
+def chi_squared(row):
+    support = row.log_q > NEGATIVE_INFINITY
+    p, q = torch.exp(row.log_p[support]), torch.exp(row.log_q[support])
+    return ((p - q) ** 2 / q).sum()
+
+
+def alpha_beta(row):
+    """ABKD's divergence, and its limits where an exponent is 0."""
+    a, b = row.parameter["alpha"], row.parameter["beta"]
+    support = (row.log_p > NEGATIVE_INFINITY) & (row.log_q > NEGATIVE_INFINITY)
+    log_p, log_q = row.log_p[support], row.log_q[support]
+    if a == 0 and b == 0:
+        return 0.5 * ((log_p - log_q) ** 2).sum()
+    if a == 0:
+        return (torch.exp(b * log_p) * (log_p - log_q) / b - (torch.exp(b * log_p) - torch.exp(b * log_q)) / b**2).sum()
+    if b == 0:
+        return (torch.exp(a * log_q) * (log_q - log_p) / a - (torch.exp(a * log_q) - torch.exp(a * log_p)) / a**2).sum()
+    both = torch.exp(a * log_q + b * log_p)
+    own = a / (a + b) * torch.exp((a + b) * log_q) + b / (a + b) * torch.exp((a + b) * log_p)
+    return -(both - own).sum() / (a * b)
+
+
 def total_variation(row):
     p = F.softmax(row.z / row.student_temperature, dim=-1)
     q = F.softmax(row.w / row.teacher_temperature, dim=-1)
@@ -154,6 +193,10 @@ OBJECTIVES: dict[str, tuple[Callable, set]] = {
     "forward_kl": (forward_kl, {"teacher"}),
     "reverse_kl": (reverse_kl, {"teacher"}),
     "jensen_shannon": (jensen_shannon, {"teacher"}),
+    "skew_forward_kl": (skew_forward_kl, {"teacher"}),
+    "skew_reverse_kl": (skew_reverse_kl, {"teacher"}),
+    "chi_squared": (chi_squared, {"teacher"}),
+    "alpha_beta": (alpha_beta, {"teacher"}),
     "total_variation": (total_variation, {"teacher"}),
     "squared_hellinger": (squared_hellinger, {"teacher"}),
     "entropy": (entropy, set()),
@@ -366,6 +409,33 @@ CASES = [
     Case("jensen_shannon_masked_vocabulary_each_side", "jensen_shannon", {"teacher_weight": 0.5},
          logits=masked(student=0.2, teacher=0.2, both=0.2)),
     Case("jensen_shannon_confident_student", "jensen_shannon", {"teacher_weight": 0.5}, logits=confident()),
+
+    *[case for name in ("skew_forward_kl", "skew_reverse_kl") for case in (
+        Case(name, name, {"share": 0.1}),
+        Case(f"{name}_0_75", name, {"share": 0.75}),
+        Case(f"{name}_separate_temperatures", name, {"share": 0.1}, temperature=(0.7, 2)),
+        Case(f"{name}_nearly_equal", name, {"share": 0.1}, logits=nearly_equal()),
+        Case(f"{name}_large_gap", name, {"share": 0.1}, logits=large_gap()),
+        Case(f"{name}_masked_vocabulary_each_side", name, {"share": 0.5},
+             logits=masked(student=0.2, teacher=0.2, both=0.2)),
+        Case(f"{name}_weighted", name, {"share": 0.25}, rows=6, weights=FRACTIONAL, temperature=(2, 2)))],
+
+    Case("chi_squared", "chi_squared", logits=independent(1.0, 1.0)),
+    Case("chi_squared_temperature_2", "chi_squared", temperature=(2, 2), rows=6, weights=BINARY),
+    Case("chi_squared_nearly_equal", "chi_squared", logits=nearly_equal()),
+    Case("chi_squared_masked_vocabulary_student", "chi_squared", temperature=(2, 2),
+         logits=masked(student=0.2, both=0.2)),
+
+    Case("alpha_beta", "alpha_beta", {"alpha": 0.2, "beta": 0.7}),
+    Case("alpha_beta_half_half", "alpha_beta", {"alpha": 0.5, "beta": 0.5}, temperature=(2, 2)),
+    Case("alpha_beta_separate_temperatures", "alpha_beta", {"alpha": 1.5, "beta": 0.25}, temperature=(0.7, 2)),
+    Case("alpha_beta_forward", "alpha_beta", {"alpha": 0.5, "beta": 0.0}, rows=6, weights=FRACTIONAL),
+    Case("alpha_beta_reverse", "alpha_beta", {"alpha": 0.0, "beta": 0.75}),
+    Case("alpha_beta_zero", "alpha_beta", {"alpha": 0.0, "beta": 0.0}),
+    Case("alpha_beta_nearly_equal", "alpha_beta", {"alpha": 0.2, "beta": 0.7}, logits=nearly_equal()),
+    Case("alpha_beta_large_gap", "alpha_beta", {"alpha": 0.2, "beta": 0.7}, logits=large_gap()),
+    Case("alpha_beta_masked_vocabulary_both", "alpha_beta", {"alpha": 0.2, "beta": 0.7}, logits=masked(both=0.3)),
+    Case("alpha_beta_zero_masked_vocabulary_both", "alpha_beta", {"alpha": 0.0, "beta": 0.0}, logits=masked(both=0.3)),
 
     Case("total_variation", "total_variation"),
     Case("total_variation_temperature_2", "total_variation", temperature=(2, 2), rows=6, weights=FRACTIONAL),

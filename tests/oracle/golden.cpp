@@ -61,7 +61,7 @@ TEST_CASE("the golden cases cover every objective, every reduction and both kind
         separate = separate || c.temperature.student != c.temperature.teacher;
         shared = shared || (c.temperature.student == c.temperature.teacher && c.temperature.student != 1.0);
     }
-    CHECK(objectives.size() == 13);
+    CHECK(objectives.size() == 17);
     CHECK(reductions.size() == 5);
     CHECK(separate);
     CHECK(shared);

@@ -110,6 +110,10 @@ golden_answer with_objective(const golden_case& c, const Visitor& visit) {
     if (c.objective == "forward_kl") return visit(forward_kl{});
     if (c.objective == "reverse_kl") return visit(reverse_kl{});
     if (c.objective == "jensen_shannon") return visit(jensen_shannon{c.parameter("teacher_weight")});
+    if (c.objective == "skew_forward_kl") return visit(skew_forward_kl{c.parameter("share")});
+    if (c.objective == "skew_reverse_kl") return visit(skew_reverse_kl{c.parameter("share")});
+    if (c.objective == "chi_squared") return visit(chi_squared{});
+    if (c.objective == "alpha_beta") return visit(alpha_beta{c.parameter("alpha"), c.parameter("beta")});
     if (c.objective == "total_variation") return visit(total_variation{});
     if (c.objective == "squared_hellinger") return visit(squared_hellinger{});
     if (c.objective == "entropy") return visit(entropy{});
@@ -121,11 +125,9 @@ golden_answer with_objective(const golden_case& c, const Visitor& visit) {
     if (c.objective == "forward_reverse_jensen")
         return visit(c.parameter("forward_kl") * forward_kl{} + c.parameter("reverse_kl") * reverse_kl{} +
                      c.parameter("jensen_shannon") * jensen_shannon{c.parameter("teacher_weight")});
-    if (c.objective == "hinton") {
-        const double t = c.parameter("temperature");
-        return visit(c.parameter("hard") * cross_entropy{} +
-                     at_temperature(temperature(t), c.parameter("soft") * t * t * forward_kl{}));
-    }
+    if (c.objective == "hinton")
+        return visit(hinton{
+            .soft_temperature = c.parameter("temperature"), .hard = c.parameter("hard"), .soft = c.parameter("soft")});
     throw std::runtime_error("golden.json names an unknown objective: " + c.objective);
 }
 

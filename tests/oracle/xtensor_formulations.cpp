@@ -53,6 +53,25 @@ formulation total_variation(const distributions& d) { return {0.5 * xt::abs(d.p 
 formulation squared_hellinger(const distributions& d) {
     return {0.5 * xt::square(xt::sqrt(d.p) - xt::sqrt(d.q)), 0.5 * (1.0 - xt::sqrt(d.q / d.p))};
 }
+formulation skew_forward_kl(const distributions& d, double a) {
+    const matrix m = a * d.q + (1.0 - a) * d.p;
+    return {d.q * xt::log(d.q / m), -(1.0 - a) * d.q / m};
+}
+formulation skew_reverse_kl(const distributions& d, double a) {
+    const matrix m = (1.0 - a) * d.q + a * d.p;
+    return {d.p * xt::log(d.p / m), xt::log(d.p / m) + 1.0 - a * d.p / m};
+}
+formulation chi_squared(const distributions& d) { return {xt::square(d.p - d.q) / d.q, 2.0 * (d.p - d.q) / d.q}; }
+formulation alpha_beta(const distributions& d, double a, double b) {
+    const matrix both = xt::pow(d.q, a) * xt::pow(d.p, b);
+    const matrix values = both - a / (a + b) * xt::pow(d.q, a + b) - b / (a + b) * xt::pow(d.p, a + b);
+    return {values / (-a * b), (both - xt::pow(d.p, a + b)) / (-a * d.p)};
+}
+formulation todi(const distributions& d) {
+    const matrix a = 1.0 / (1.0 + xt::exp(d.log_p - d.log_q));
+    return {a * d.q * (d.log_q - d.log_p) + (1.0 - a) * d.p * (d.log_p - d.log_q),
+            -a * d.q / d.p + (1.0 - a) * (d.log_p - d.log_q + 1.0)};
+}
 formulation entropy(const distributions& d) { return {-d.p * d.log_p, -d.log_p - 1.0}; }
 formulation mixture(const distributions& d) {
     const formulation f = forward_kl(d), r = reverse_kl(d), j = jensen_shannon(d, 0.3);
@@ -122,22 +141,35 @@ void hold(const Objective& objective, const std::function<formulation(const dist
     }
 }
 
-// Objectives of one type, so that one row program per backend serves them all.
-auto weighted_sum(double forward, double reverse, double jensen, double b, double variation, double hellinger,
-                  double bonus) {
-    return forward * distill::forward_kl{} + reverse * distill::reverse_kl{} + jensen * distill::jensen_shannon{b} +
-           variation * distill::total_variation{} + hellinger * distill::squared_hellinger{} + bonus * distill::entropy{};
+// Objectives of one type, so that one row program per backend serves them all: `shared` with the coefficient of `Term` set.
+template <class Term>
+auto alone(const Term& term, double weight = 1.0) {
+    const auto shared = 0.0 * distill::forward_kl{} + 0.0 * distill::reverse_kl{} + 0.0 * distill::jensen_shannon{} +
+                        0.0 * distill::total_variation{} + 0.0 * distill::squared_hellinger{} +
+                        0.0 * distill::skew_forward_kl{} + 0.0 * distill::skew_reverse_kl{} + 0.0 * distill::chi_squared{} +
+                        0.0 * distill::alpha_beta{} + 0.0 * distill::todi{} + 0.0 * distill::entropy{};
+    auto chosen = shared;
+    std::get<distill::weighted<Term>>(std::get<0>(chosen.groups).terms) = {weight, term};
+    return chosen;
 }
 
 TEST_CASE("every divergence agrees with its textbook formulation in xtensor, value and gradient") {
-    hold(weighted_sum(1.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0), forward_kl);
-    hold(weighted_sum(0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0), reverse_kl);
+    hold(alone(distill::forward_kl{}), forward_kl);
+    hold(alone(distill::reverse_kl{}), reverse_kl);
     for (const double b : {0.1, 0.5, 0.9})
-        hold(weighted_sum(0.0, 0.0, 1.0, b, 0.0, 0.0, 0.0), [b](const distributions& d) { return jensen_shannon(d, b); });
-    hold(weighted_sum(0.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0), total_variation);
-    hold(weighted_sum(0.0, 0.0, 0.0, 0.5, 0.0, 1.0, 0.0), squared_hellinger);
-    hold(weighted_sum(0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0), entropy);
-    hold(weighted_sum(0.4, 0.1, 3.0, 0.3, 0.0, 0.0, 0.0), mixture);
+        hold(alone(distill::jensen_shannon{b}), [b](const distributions& d) { return jensen_shannon(d, b); });
+    hold(alone(distill::total_variation{}), total_variation);
+    hold(alone(distill::squared_hellinger{}), squared_hellinger);
+    for (const double a : {0.1, 0.5}) {
+        hold(alone(distill::skew_forward_kl{a}), [a](const distributions& d) { return skew_forward_kl(d, a); });
+        hold(alone(distill::skew_reverse_kl{a}), [a](const distributions& d) { return skew_reverse_kl(d, a); });
+    }
+    hold(alone(distill::chi_squared{}), chi_squared);
+    for (const auto& [a, b] : {std::pair(0.2, 0.7), std::pair(0.5, 0.5), std::pair(2.0, 0.25)})
+        hold(alone(distill::alpha_beta{a, b}), [a = a, b = b](const distributions& d) { return alpha_beta(d, a, b); });
+    hold(alone(distill::todi{}), todi);
+    hold(alone(distill::entropy{}), entropy);
+    hold(0.4 * distill::forward_kl{} + 0.1 * distill::reverse_kl{} + 3.0 * distill::jensen_shannon{0.3}, mixture);
 }
 
 }  // namespace

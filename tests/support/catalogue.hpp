@@ -17,17 +17,23 @@ enum class nature { divergence, functional, token };
 // the loss, where the gradient jumps at p = q; or only the size of both.
 enum class near_equality { keeps_digits, jumps, cancels };
 
+// The gradient is that of the value, or that of a value whose weights are held constant.
+enum class slope { of_the_value, detached };
+
 template <class Objective>
 struct listed {
     const char* name;
     nature kind;
     Objective objective;
     near_equality accuracy = near_equality::keeps_digits;
+    slope gradient = slope::of_the_value;
 };
 template <class Objective>
 listed(const char*, nature, Objective) -> listed<Objective>;
 template <class Objective>
 listed(const char*, nature, Objective, near_equality) -> listed<Objective>;
+template <class Objective>
+listed(const char*, nature, Objective, near_equality, slope) -> listed<Objective>;
 
 // A divergence as a user writes it from the textbook, with its derivative by hand.
 struct user_squared_hellinger : distill::term<user_squared_hellinger> {
@@ -67,6 +73,15 @@ inline auto vocabulary_catalogue() {
         listed{"jensen_shannon 0.9", nature::divergence, jensen_shannon{0.9}},                                    //
         listed{"total_variation", nature::divergence, total_variation{}, near_equality::jumps},                   //
         listed{"squared_hellinger", nature::divergence, squared_hellinger{}},                                     //
+        listed{"skew_forward_kl", nature::divergence, skew_forward_kl{}},                                         //
+        listed{"skew_forward_kl 0.6", nature::divergence, skew_forward_kl{0.6}},                                  //
+        listed{"skew_reverse_kl", nature::divergence, skew_reverse_kl{}},                                         //
+        listed{"skew_reverse_kl 0.6", nature::divergence, skew_reverse_kl{0.6}},                                  //
+        listed{"chi_squared", nature::divergence, chi_squared{}},                                                 //
+        listed{"alpha_beta", nature::divergence, alpha_beta{}},                                                   //
+        listed{"alpha_beta 1 0", nature::divergence, alpha_beta{1.0, 0.0}},                                       //
+        listed{"alpha_beta 0 1", nature::divergence, alpha_beta{0.0, 1.0}},                                       //
+        listed{"todi", nature::divergence, todi{}, near_equality::keeps_digits, slope::detached},                 //
         listed{"entropy", nature::functional, entropy{}},                                                         //
         listed{"user: squared_hellinger", nature::divergence, user_squared_hellinger{}, near_equality::cancels},  //
         listed{"user: value alone", nature::divergence, user_jeffreys{}},                                         //
@@ -85,7 +100,13 @@ inline auto token_catalogue() {
         listed{"clipped_surrogate, clip-higher", nature::token, clipped_surrogate{.lower = 0.8, .upper = 1.28}},  //
         listed{"clipped_surrogate, dual clip", nature::token,
                clipped_surrogate{.lower = 0.8, .upper = 1.2, .dual_clip = 3.0}},
-        listed{"user: token, value alone", nature::token, user_miss{}},  //
+        listed{"kl_estimator k1 k2", nature::token, kl_estimator<>{}, near_equality::cancels, slope::detached},
+        listed{"kl_estimator k2 k2", nature::token, kl_estimator<kl_estimate::k2, kl_estimate::k2>{},
+               near_equality::cancels},
+        listed{"kl_estimator k3 k3", nature::token, kl_estimator<kl_estimate::k3, kl_estimate::k3>{},
+               near_equality::cancels},
+        listed{"user: token, value alone", nature::token, user_miss{}},                                    //
+        listed{"kdrl", nature::token, kdrl{.coefficient = 0.5, .surrogate = {}}, near_equality::cancels},  //
         listed{"tgpo", nature::token, tgpo{.coefficient = 0.5, .surrogate = {}}});
 }
 
