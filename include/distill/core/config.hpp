@@ -11,6 +11,15 @@
 /// Everything that the function calls directly is inlined into it, also what a user wrote without a marker.
 #define DISTILL_FLATTEN __attribute__((flatten))
 
+/// A function around a call to what a user wrote without a marker, inlined into it and with it. g++ inlines a user's function
+/// into one that is always inlined only where its heuristics want to, and one whose parameters it has rewritten not at all:
+/// here it may do neither, and leaves the rest to the flattened loop.
+#if defined(__clang__)
+#define DISTILL_AROUND_USER_CODE __attribute__((always_inline, flatten)) inline
+#else
+#define DISTILL_AROUND_USER_CODE __attribute__((flatten, noclone)) inline
+#endif
+
 /// 1 where errors are thrown, 0 where the error handler receives them (core/error.hpp).
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #define DISTILL_HAS_EXCEPTIONS 1

@@ -105,7 +105,7 @@ constexpr bool wants_teacher_label(const objective<Groups...>& o) {
 
 /// A term's answer; one that returns its value alone is differentiated.
 template <class Number, class Term>
-DISTILL_INLINE DISTILL_FLATTEN constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {
+DISTILL_AROUND_USER_CODE constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {
     if constexpr (requires {
                       { term(e) } -> std::same_as<summand<Number>>;
                   }) {
@@ -117,7 +117,7 @@ DISTILL_INLINE DISTILL_FLATTEN constexpr summand<Number> evaluate(const Term& te
 }
 
 template <class Number, class Term>
-DISTILL_INLINE DISTILL_FLATTEN constexpr token_summand<Number> evaluate(const Term& term, const token_entry<Number>& e) {
+DISTILL_AROUND_USER_CODE constexpr token_summand<Number> evaluate(const Term& term, const token_entry<Number>& e) {
     if constexpr (requires {
                       { term(e) } -> std::same_as<token_summand<Number>>;
                   }) {
@@ -135,15 +135,16 @@ inline constexpr double empty_sum = -0.0;
 template <std::size_t I, class Number, class Objective>
 DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, const entry<Number>& e) {
     summand<Number> total{Number(empty_sum), Number(empty_sum)};
-    std::apply(
-        [&](const auto&... t) DISTILL_INLINE_LAMBDA {
-            const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
-                if constexpr (detail::is_part<Term, vocabulary_part>)
-                    total = total + Number(term.weight) * evaluate(term.value, e);
-            };
-            (add(t), ...);
-        },
-        std::get<I>(o.groups).terms);
+    const auto& terms = std::get<I>(o.groups).terms;
+    // Not std::apply: between it and the term's body stand functions that g++ need not inline.
+    [&]<std::size_t... T>(std::index_sequence<T...>) DISTILL_INLINE_LAMBDA {
+        const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
+            if constexpr (detail::is_part<Term, vocabulary_part>)
+                total = total + Number(term.weight) * evaluate(term.value, e);
+        };
+        (add(std::get<T>(terms)), ...);
+    }
+    (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(terms)>>>{});
     return total;
 }
 

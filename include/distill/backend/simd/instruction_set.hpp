@@ -44,7 +44,7 @@ inline instruction_set widest_supported() {
 #endif
 }
 
-// Flattened: g++ then inlines through every level, clang through the first (kernel/plan.hpp flattens around a user's term).
+// Flattened: g++ then inlines through every level, clang through the first (DISTILL_AROUND_USER_CODE). tests/codegen holds it.
 template <int Bytes, class Loop>
 DISTILL_FLATTEN void run_baseline(const Loop& loop) {
     loop.template operator()<Bytes>();
