@@ -25,7 +25,9 @@ struct alpha_beta : term<alpha_beta> {
     constexpr alpha_beta(double a, double b) noexcept : alpha(a), beta(b) {}
 
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        return alpha >= 0.0 && alpha <= 16.0 && beta >= 0.0 && beta <= 16.0 ? nullptr : "alpha and beta lie in [0, 16]";
+        const bool finite = is_finite(alpha) && is_finite(beta);
+        return finite && alpha >= 0.0 && alpha <= 16.0 && beta >= 0.0 && beta <= 16.0 ? nullptr
+                                                                                      : "alpha and beta lie in [0, 16]";
     }
 
     template <class T>

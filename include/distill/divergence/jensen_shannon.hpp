@@ -21,7 +21,9 @@ struct jensen_shannon : term<jensen_shannon> {
     constexpr explicit jensen_shannon(double weight_of_teacher) noexcept : teacher_weight(weight_of_teacher) {}
 
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        return teacher_weight > 0.0 && teacher_weight < 1.0 ? nullptr : "teacher_weight lies strictly between 0 and 1";
+        return is_finite(teacher_weight) && teacher_weight > 0.0 && teacher_weight < 1.0
+                   ? nullptr
+                   : "teacher_weight lies strictly between 0 and 1";
     }
 
     template <class T>

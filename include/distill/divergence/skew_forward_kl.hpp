@@ -20,7 +20,9 @@ struct skew_forward_kl : term<skew_forward_kl> {
     constexpr explicit skew_forward_kl(double share_of_teacher) noexcept : teacher_share(share_of_teacher) {}
 
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        return teacher_share > 0.0 && teacher_share < 1.0 ? nullptr : "teacher_share lies strictly between 0 and 1";
+        return is_finite(teacher_share) && teacher_share > 0.0 && teacher_share < 1.0
+                   ? nullptr
+                   : "teacher_share lies strictly between 0 and 1";
     }
 
     template <class T>

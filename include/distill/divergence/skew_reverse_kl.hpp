@@ -20,7 +20,9 @@ struct skew_reverse_kl : term<skew_reverse_kl> {
     constexpr explicit skew_reverse_kl(double share_of_student) noexcept : student_share(share_of_student) {}
 
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        return student_share > 0.0 && student_share < 1.0 ? nullptr : "student_share lies strictly between 0 and 1";
+        return is_finite(student_share) && student_share > 0.0 && student_share < 1.0
+                   ? nullptr
+                   : "student_share lies strictly between 0 and 1";
     }
 
     template <class T>

@@ -27,9 +27,10 @@ struct clipped_surrogate {
     std::optional<double> dual_clip{};
 
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        if (!(lower >= 0.0 && lower <= 1.0 && upper >= 1.0 && upper <= 1e6))
+        if (!(is_finite(lower) && is_finite(upper) && lower >= 0.0 && lower <= 1.0 && upper >= 1.0 && upper <= 1e6))
             return "the ratio bounds satisfy 0 <= lower <= 1 <= upper <= 1e6";
-        if (dual_clip && !(*dual_clip > 1.0 && *dual_clip <= 1e6)) return "dual_clip lies in (1, 1e6]";
+        if (dual_clip && !(is_finite(*dual_clip) && *dual_clip > 1.0 && *dual_clip <= 1e6))
+            return "dual_clip lies in (1, 1e6]";
         return nullptr;
     }
 

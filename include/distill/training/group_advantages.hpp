@@ -2,6 +2,7 @@
 #pragma once
 
 #include <distill/core/error.hpp>
+#include <distill/core/number.hpp>
 #include <distill/core/row_array.hpp>
 
 #include <cmath>
@@ -28,7 +29,8 @@ void group_advantages(row_values rewards, row_indices group_offsets, std::span<F
     if (static_cast<std::ptrdiff_t>(advantages.size()) != count)
         return report_error("advantages has " + std::to_string(advantages.size()) + " elements, rewards has " +
                             std::to_string(count));
-    if (!(epsilon >= 0.0)) return report_error("epsilon is " + std::to_string(epsilon) + ", expected at least 0");
+    if (!(is_finite(epsilon) && epsilon >= 0.0))
+        return report_error("epsilon is " + std::to_string(epsilon) + ", expected at least 0");
     if (group_offsets.size() < 1 || group_offsets[0] != 0 || group_offsets[group_offsets.size() - 1] != count)
         return report_error("group_offsets start at 0 and end at the number of rewards, " + std::to_string(count));
     for (std::ptrdiff_t g = 0; g + 1 < group_offsets.size(); ++g)

@@ -69,7 +69,7 @@ struct exp_parts {
         fma(x, Pack(log2_e), Pack(rounding_shift)).bits(sum);
         const Pack n = Pack::from(__builtin_convertvector(sum - bits_of_zero, typename Pack::floats));
         // ln 2 in two parts: n times the first is exact.
-        const Pack f = fma(n, Pack(2.12194440e-4), fma(n, Pack(-0.693359375), x));
+        const Pack f = fma(n, Pack(2.12194440e-4), in_this_order(fma(n, Pack(-0.693359375), x)));
         rest = f * polynomial(f, 1.0, 0.499999981192, 0.16666505899, 0.0416671371471, 0.00836910429659, 0.00138888728597);
         power = Pack::from_bits(sum << 23);
     }
@@ -118,10 +118,15 @@ DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
     typename P::integers v;
     x.bits(v);
     P inverse = P::from_bits(0x5f3759df - (v >> 1));
-    const P half = x * P(0.5);
-    for (int i = 0; i < 3; ++i) inverse = inverse * fma(half * inverse, -inverse, P(1.5));
-    const P root = x * inverse;
-    return select(x < P(detail::smallest_normal), P(0.0), fma(fma(root, -root, x), inverse * P(0.5), root));
+    // Products in an order in which none overflows, and none is subnormal.
+    for (int i = 0; i < 3; ++i) {
+        const P half_root = in_this_order(x * in_this_order(inverse * P(0.5)));
+        inverse = inverse * fma(half_root, -inverse, P(1.5));
+    }
+    const P root = in_this_order(x * inverse);
+    // root * inverse is 1 + twice the relative error of both.
+    const P correction = fma(in_this_order(root * inverse), P(-0.5), P(0.5));
+    return select(x < P(detail::smallest_normal), P(0.0), fma(root, correction, root));
 }
 
 #define DISTILL_DOUBLE_LANES(function)                                                        \

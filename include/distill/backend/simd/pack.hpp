@@ -94,11 +94,11 @@ struct pack {
     }
 
     friend DISTILL_INLINE pack min(const pack& a, const pack& b) {
-        if (b.is_known() && !std::signbit(b.lanes[0])) return at_most(a, b);
+        if (b.is_known() && !b.is_negative()) return at_most(a, b);
         return from(b.lanes < a.lanes ? b.lanes : a.lanes);
     }
     friend DISTILL_INLINE pack max(const pack& a, const pack& b) {
-        if (b.is_known()) return std::signbit(b.lanes[0]) ? at_least(a, b) : at_least_positive(a, b);
+        if (b.is_known()) return b.is_negative() ? at_least(a, b) : at_least_positive(a, b);
         return from(a.lanes < b.lanes ? b.lanes : a.lanes);
     }
     friend DISTILL_INLINE pack abs(const pack& a) {
@@ -106,6 +106,8 @@ struct pack {
         a.bits(v);
         return from_bits(v & magnitude_bits);
     }
+    /// a itself, as far as -ffast-math may see: what is computed from it is not rearranged with what it was computed from.
+    friend DISTILL_INLINE pack in_this_order(const pack& a) { return from(DISTILL_IN_THIS_ORDER(a.lanes)); }
     /// a * b + c, fused where the instruction set can.
     friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) { return from(a.lanes * b.lanes + c.lanes); }
 
@@ -156,6 +158,12 @@ struct pack {
 private:
     /// A constant, as the compiler finds after inlining. Constants are the same in every lane.
     [[nodiscard]] DISTILL_INLINE bool is_known() const { return __builtin_constant_p(lanes[0]); }
+    /// Read from the bits of the first lane: -0.0 is negative.
+    [[nodiscard]] DISTILL_INLINE bool is_negative() const {
+        integers v;
+        bits(v);
+        return v[0] < 0;
+    }
 
     using integer = typename vectors<Float, Width>::integer;
     using natural = std::make_unsigned_t<integer>;
