@@ -55,18 +55,15 @@ struct dual {
     }
     /// d/dx log x = 1/x, with x held above the smallest normal float: no 0/0 where a probability is 0.
     friend DISTILL_INLINE constexpr dual log(const dual& a) {
-        return {log(a.value), a.derivative / max(a.value, T(smallest))};
+        return {log(a.value), a.derivative / max(a.value, T(smallest_normal))};
     }
     friend DISTILL_INLINE constexpr dual log1p(const dual& a) {
-        return {log1p(a.value), a.derivative / max(T(1.0) + a.value, T(smallest))};
+        return {log1p(a.value), a.derivative / max(T(1.0) + a.value, T(smallest_normal))};
     }
     friend DISTILL_INLINE constexpr dual sqrt(const dual& a) {
         const T root = sqrt(a.value);
-        return {root, a.derivative / max(root + root, T(smallest))};
+        return {root, a.derivative / max(root + root, T(smallest_normal))};
     }
-
-private:
-    static constexpr double smallest = 1.1754943508222875e-38;
 };
 
 }  // namespace distill

@@ -33,6 +33,9 @@ concept number = std::copyable<T> && std::convertible_to<double, T> && requires(
     { sqrt(a) } -> std::same_as<T>;
 };
 
+/// The smallest normal float: what a divisor that may be 0 is held to.
+inline constexpr double smallest_normal = 0x1p-126;
+
 /// Finiteness read from the bits, so that the answer holds under -ffast-math too.
 constexpr bool is_finite(double x) noexcept {
     constexpr std::uint64_t exponent = 0x7ff0000000000000u;

@@ -28,15 +28,12 @@ struct skew_forward_kl : term<skew_forward_kl> {
     template <class T>
     constexpr summand<T> operator()(const entry<T>& e) const {
         const T a(teacher_share), b(1.0 - teacher_share);
-        const T mixture = max(a * e.q + b * e.p, T(smallest));
+        const T mixture = max(a * e.q + b * e.p, T(smallest_normal));
         const T shift = b * e.difference;  // m - q
         // m / q = 1 + (1 - a) (p / q - 1). Beyond e^80, q is no longer seen beside p.
         const T log_mixture_over_q = log1p(b * expm1(min(e.log_ratio, T(80.0))));
         return {.value = max(shift - e.q * log_mixture_over_q, T(0.0)), .dlogp = b * e.p * (shift / mixture)};
     }
-
-private:
-    static constexpr double smallest = 1.1754943508222875e-38;
 };
 
 }  // namespace distill

@@ -28,16 +28,13 @@ struct skew_reverse_kl : term<skew_reverse_kl> {
     template <class T>
     constexpr summand<T> operator()(const entry<T>& e) const {
         const T a(student_share), b(1.0 - student_share);
-        const T mixture = max(b * e.q + a * e.p, T(smallest));
+        const T mixture = max(b * e.q + a * e.p, T(smallest_normal));
         const T shift = b * e.difference;  // p - m
         // m / p = 1 + (1 - a) (q / p - 1). Beyond e^80, p is no longer seen beside q.
         const T log_mixture_over_p = log1p(b * expm1(min(-e.log_ratio, T(80.0))));
         return {.value = max(-shift - e.p * log_mixture_over_p, T(0.0)),
                 .dlogp = -e.p * (log_mixture_over_p + a * (shift / mixture))};
     }
-
-private:
-    static constexpr double smallest = 1.1754943508222875e-38;
 };
 
 }  // namespace distill

@@ -17,12 +17,9 @@ struct squared_hellinger : term<squared_hellinger> {
     constexpr summand<T> operator()(const entry<T>& e) const {
         const T half(0.5);
         const T root_p = sqrt(e.p);
-        const T d = e.difference / max(root_p + sqrt(e.q), T(smallest));
+        const T d = e.difference / max(root_p + sqrt(e.q), T(smallest_normal));
         return {.value = half * d * d, .dlogp = half * root_p * d};
     }
-
-private:
-    static constexpr double smallest = 1.1754943508222875e-38;
 };
 
 }  // namespace distill

@@ -17,12 +17,9 @@ namespace distill {
 struct todi : term<todi> {
     template <class T>
     constexpr summand<T> operator()(const entry<T>& e) const {
-        const T student_share = e.p / max(e.p + e.q, T(smallest));
+        const T student_share = e.p / max(e.p + e.q, T(smallest_normal));
         return {.value = e.difference * e.log_ratio, .dlogp = e.difference + student_share * e.p * e.log_ratio};
     }
-
-private:
-    static constexpr double smallest = 1.1754943508222875e-38;
 };
 
 }  // namespace distill

@@ -141,9 +141,9 @@ public:
         const auto makers = entry_makers<number, real>();
 
         if constexpr (plan::has_vocabulary_terms && (plan::needs_moment || !writes)) {
-            const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                return summands < writes && keeps_derivatives > (makers, at);
-            });
+            constexpr bool keep = writes && keeps_derivatives;
+            const auto sums = sum_over<1 + groups>(
+                team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA { return summands<keep>(makers, at); });
             outcome.loss += sums[0];
             for (std::size_t g = 0; g < groups; ++g)
                 if constexpr (plan::needs_moment) moment[g] = sums[1 + g];

@@ -1,5 +1,7 @@
 #include <distill/interop/eigen.hpp>
 
+#include <unit/interop/check_view.hpp>
+
 #include <doctest/doctest.h>
 
 #include <concepts>
@@ -8,20 +10,12 @@
 #include <vector>
 
 using distill::logits_view, distill::row_indices, distill::row_values, distill::values_of, distill::view_of;
+using distill_test::check_view;
 
 namespace {
 
 template <class T>
 using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-template <class View, class T>
-void check(const View& view, T* data, std::ptrdiff_t rows, std::ptrdiff_t vocabulary, std::ptrdiff_t stride) {
-    static_assert(std::same_as<View, logits_view<T>>);
-    CHECK(view.data == data);
-    CHECK(view.rows == rows);
-    CHECK(view.vocabulary == vocabulary);
-    CHECK(view.row_stride == stride);
-}
 
 }  // namespace
 
@@ -29,9 +23,9 @@ TEST_CASE("a matrix is viewed where it stands, mutable where it is") {
     matrix<float> m(4, 6);
     const matrix<Eigen::half> constant(2, 3);
     Eigen::Matrix<double, 2, 5, Eigen::RowMajor> fixed;
-    check(view_of(m), m.data(), 4, 6, 6);
-    check(view_of(constant), constant.data(), 2, 3, 3);
-    check(view_of(fixed), fixed.data(), 2, 5, 5);
+    check_view(view_of(m), m.data(), 4, 6, 6);
+    check_view(view_of(constant), constant.data(), 2, 3, 3);
+    check_view(view_of(fixed), fixed.data(), 2, 5, 5);
     view_of(m).row(2)[1] = 7.0f;
     m(2, 1) += 1.0f;
     CHECK(view_of(m).row(2)[1] == 8.0f);
@@ -40,15 +34,15 @@ TEST_CASE("a matrix is viewed where it stands, mutable where it is") {
 TEST_CASE("maps, blocks and references are viewed with their outer stride, temporaries of them too") {
     std::vector<float> memory(60);
     Eigen::Map<matrix<float>> map(memory.data(), 5, 12);
-    check(view_of(map), memory.data(), 5, 12, 12);
-    check(view_of(Eigen::Map<const matrix<float>>(memory.data(), 3, 20)), std::as_const(memory).data(), 3, 20, 20);
-    check(view_of(Eigen::Map<matrix<float>, 0, Eigen::OuterStride<>>(memory.data(), 4, 10, Eigen::OuterStride<>(13))),
-          memory.data(), 4, 10, 13);
-    check(view_of(map.block(1, 2, 3, 4)), memory.data() + 14, 3, 4, 12);
-    check(view_of(map.leftCols(5)), memory.data(), 5, 5, 12);
-    check(view_of(map.middleRows(2, 2)), memory.data() + 24, 2, 12, 12);
+    check_view(view_of(map), memory.data(), 5, 12, 12);
+    check_view(view_of(Eigen::Map<const matrix<float>>(memory.data(), 3, 20)), std::as_const(memory).data(), 3, 20, 20);
+    check_view(view_of(Eigen::Map<matrix<float>, 0, Eigen::OuterStride<>>(memory.data(), 4, 10, Eigen::OuterStride<>(13))),
+               memory.data(), 4, 10, 13);
+    check_view(view_of(map.block(1, 2, 3, 4)), memory.data() + 14, 3, 4, 12);
+    check_view(view_of(map.leftCols(5)), memory.data(), 5, 5, 12);
+    check_view(view_of(map.middleRows(2, 2)), memory.data() + 24, 2, 12, 12);
     Eigen::Ref<matrix<float>> reference = map.rightCols(7);
-    check(view_of(reference), memory.data() + 5, 5, 7, 12);
+    check_view(view_of(reference), memory.data() + 5, 5, 7, 12);
 }
 
 TEST_CASE("a row vector is one row") {
@@ -62,7 +56,7 @@ TEST_CASE("a row vector is one row") {
 
 TEST_CASE("an array is viewed as a matrix is") {
     Eigen::Array<Eigen::bfloat16, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> a(3, 8);
-    check(view_of(a), a.data(), 3, 8, 8);
+    check_view(view_of(a), a.data(), 3, 8, 8);
 }
 
 TEST_CASE("vectors are per-row arrays of their own type") {

@@ -4,6 +4,8 @@
 #include <xtensor/xarray.hpp>
 #include <xtensor/xtensor.hpp>
 
+#include <unit/interop/check_view.hpp>
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -14,17 +16,9 @@
 #include <vector>
 
 using distill::logits_view, distill::values_of, distill::view_of;
+using distill_test::check_view;
 
 namespace {
-
-template <class View, class T>
-void check(const View& view, T* data, std::ptrdiff_t rows, std::ptrdiff_t vocabulary, std::ptrdiff_t stride) {
-    static_assert(std::same_as<View, logits_view<T>>);
-    CHECK(view.data == data);
-    CHECK(view.rows == rows);
-    CHECK(view.vocabulary == vocabulary);
-    CHECK(view.row_stride == stride);
-}
 
 template <class Call>
 std::string refusal(const Call& call) {
@@ -42,9 +36,9 @@ TEST_CASE("arrays and tensors are viewed where they stand, mutable where they ar
     xt::xarray<float> array = xt::xarray<float>::from_shape({4, 6});
     xt::xtensor<double, 2> tensor(std::array<std::size_t, 2>{3, 5});
     const xt::xtensor<float, 2> constant(std::array<std::size_t, 2>{3, 5});
-    check(view_of(array), array.data(), 4, 6, 6);
-    check(view_of(tensor), tensor.data(), 3, 5, 5);
-    check(view_of(constant), constant.data(), 3, 5, 5);
+    check_view(view_of(array), array.data(), 4, 6, 6);
+    check_view(view_of(tensor), tensor.data(), 3, 5, 5);
+    check_view(view_of(constant), constant.data(), 3, 5, 5);
     view_of(array).row(2)[1] = 7.0f;
     CHECK(array(2, 1) == 7.0f);
 }
@@ -52,22 +46,22 @@ TEST_CASE("arrays and tensors are viewed where they stand, mutable where they ar
 TEST_CASE("one row, one column and one entry have the strides of a matrix") {
     xt::xtensor<float, 2> row(std::array<std::size_t, 2>{1, 5}), column(std::array<std::size_t, 2>{5, 1}),
         entry(std::array<std::size_t, 2>{1, 1});
-    check(view_of(row), row.data(), 1, 5, 5);
-    check(view_of(column), column.data(), 5, 1, 1);
-    check(view_of(entry), entry.data(), 1, 1, 1);
+    check_view(view_of(row), row.data(), 1, 5, 5);
+    check_view(view_of(column), column.data(), 5, 1, 1);
+    check_view(view_of(entry), entry.data(), 1, 1, 1);
 }
 
 TEST_CASE("adaptors are viewed with their strides, temporaries of them too") {
     std::vector<float> memory(60);
     const std::array<std::size_t, 2> shape{5, 12};
     auto adaptor = xt::adapt(memory, shape);
-    check(view_of(adaptor), memory.data(), 5, 12, 12);
-    check(view_of(xt::adapt(memory.data(), 24, xt::no_ownership(), std::array<std::size_t, 2>{3, 8})), memory.data(), 3, 8,
-          8);
+    check_view(view_of(adaptor), memory.data(), 5, 12, 12);
+    check_view(view_of(xt::adapt(memory.data(), 24, xt::no_ownership(), std::array<std::size_t, 2>{3, 8})), memory.data(), 3,
+               8, 8);
     const std::array<std::size_t, 2> narrow{5, 10};
     const std::array<std::ptrdiff_t, 2> strides{12, 1};
     auto strided = xt::adapt(memory.data(), 50, xt::no_ownership(), narrow, strides);
-    check(view_of(strided), memory.data(), 5, 10, 12);
+    check_view(view_of(strided), memory.data(), 5, 10, 12);
 }
 
 TEST_CASE("what is no row-major matrix of contiguous rows is refused") {

@@ -1,7 +1,7 @@
 /// Elementary functions of packs.
 ///
 /// float: polynomials fitted by the Remez algorithm. Largest relative error over the stated range, measured against double
-/// by tests/unit/backend/simd_math.cpp:
+/// by tests/unit/backend/simd/math.cpp:
 ///     exp2     [-126, 127]            3e-7     exactly 0 below -126.5, exactly 1 at 0
 ///     exp      [-87, 88]              3e-7     0 below, held at exp(88) above
 ///     expm1    [-87, 88]              4e-7
@@ -13,6 +13,7 @@
 
 #include <distill/backend/simd/pack.hpp>
 
+#include <distill/core/number.hpp>
 #include <distill/core/polynomial.hpp>
 
 namespace distill::simd {
@@ -21,7 +22,6 @@ namespace detail {
 
 inline constexpr double log2_e = 1.4426950408889634074;
 inline constexpr double ln_2 = 0.69314718055994530942;
-inline constexpr double smallest_normal = 1.1754943508222875e-38;
 
 /// 1.5 * 2^23 + 127: added to y, it leaves 127 + the integer n nearest to y in the low bits. Shifted to the left by 23 they
 /// are 2^n, and exactly 0 for n = -127; less the bits of the shift itself they are n.
@@ -95,7 +95,7 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> log(const pack<float, Width>& x) {
     using P = pack<float, Width>;
     typename P::integers v;
-    max(x, P(detail::smallest_normal)).bits(v);
+    max(x, P(smallest_normal)).bits(v);
     const typename P::integers e = (v - detail::half_root_bits) >> 23;
     return detail::log_from_parts(P::from_bits(v - (e << 23)) - P(1.0), e);
 }
@@ -126,7 +126,7 @@ DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
     const P root = in_this_order(x * inverse);
     // root * inverse is 1 + twice the relative error of both.
     const P correction = fma(in_this_order(root * inverse), P(-0.5), P(0.5));
-    return select(x < P(detail::smallest_normal), P(0.0), fma(root, correction, root));
+    return select(x < P(smallest_normal), P(0.0), fma(root, correction, root));
 }
 
 #define DISTILL_DOUBLE_LANES(function)                                                        \
