@@ -2,8 +2,8 @@
 #pragma once
 
 #include <distill/backend/executor/serial.hpp>
+#include <distill/backend/scratch.hpp>
 #include <distill/backend/simd/instruction_set.hpp>
-#include <distill/backend/simd/scratch.hpp>
 #include <distill/backend/simd/team.hpp>
 #include <distill/kernel/row_loop.hpp>
 
@@ -19,18 +19,22 @@ namespace distill {
 /// float. The instruction set is chosen at run time, up to `widest`.
 ///
 /// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose moment
-/// is not known beforehand. It is allocated at the thread's first call and reused; nothing else is.
+/// is not known beforehand. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
+/// own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing else is allocated.
 ///
 /// Determinism: run to run and for any executor and number of threads, the same input gives the same result bit for bit; so
 /// does a row in whatever batch it stands. Across instruction sets the accuracy contract holds, not the bits.
-template <class Executor = serial>
+template <class Executor = serial, scratch_provider Scratch = thread_scratch>
 struct eigen {
     [[no_unique_address]] Executor executor{};
+    [[no_unique_address]] Scratch scratch{};
     instruction_set widest = instruction_set::avx512;
 
     constexpr eigen() = default;
     constexpr explicit eigen(Executor e, instruction_set limit = instruction_set::avx512)
         : executor(std::move(e)), widest(limit) {}
+    constexpr eigen(Executor e, Scratch s, instruction_set limit = instruction_set::avx512)
+        : executor(std::move(e)), scratch(std::move(s)), widest(limit) {}
     constexpr explicit eigen(instruction_set limit) requires std::default_initializable<Executor> : widest(limit) {}
 
     template <class Job>
@@ -39,11 +43,14 @@ struct eigen {
         std::array<kernel::row_sums, static_cast<std::size_t>(kernel::most_blocks)> of_block;
         executor(blocks.count(), [&](std::ptrdiff_t b) {
             using loop = block_loop<Job>;
-            typename loop::real* scratch = nullptr;
-            if constexpr (Job::keeps_derivatives)
-                scratch = simd::scratch_row<typename loop::real>(job.in.student.vocabulary);
-            simd::dispatch(widest,
-                           loop{job, blocks.begin(b), blocks.end(b), scratch, of_block[static_cast<std::size_t>(b)]});
+            void* row = nullptr;
+            if constexpr (Job::keeps_derivatives) {
+                const auto bytes = static_cast<std::size_t>(job.in.student.vocabulary) * sizeof(typename loop::real);
+                row = scratch(bytes);
+                if (row == nullptr) row = thread_scratch{}(bytes);
+            }
+            simd::dispatch(widest, loop{job, blocks.begin(b), blocks.end(b), static_cast<typename loop::real*>(row),
+                                        of_block[static_cast<std::size_t>(b)]});
         });
         kernel::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b) sums = sums + of_block[static_cast<std::size_t>(b)];
@@ -58,18 +65,18 @@ private:
                                         double, float>;
         const Job& job;
         std::ptrdiff_t begin, end;
-        real* scratch;
+        real* row_scratch;
         kernel::row_sums& sums;
 
         template <int Bytes>
         DISTILL_INLINE void operator()() const {
-            const simd::team<real, Bytes / static_cast<int>(sizeof(real))> team{scratch};
+            const simd::team<real, Bytes / static_cast<int>(sizeof(real))> team{row_scratch};
             sums = kernel::run_rows(team, job, begin, end);
         }
     };
 };
 
-eigen()->eigen<serial>;
-eigen(instruction_set)->eigen<serial>;
+eigen()->eigen<>;
+eigen(instruction_set)->eigen<>;
 
 }  // namespace distill

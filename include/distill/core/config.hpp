@@ -20,13 +20,6 @@
 #define DISTILL_AROUND_USER_CODE __attribute__((flatten, noclone)) inline
 #endif
 
-/// The value of an expression, behind which -ffast-math rearranges nothing.
-#if defined(__clang__)
-#define DISTILL_IN_THIS_ORDER(expression) __arithmetic_fence(expression)
-#else
-#define DISTILL_IN_THIS_ORDER(expression) __builtin_assoc_barrier(expression)
-#endif
-
 /// 1 where errors are thrown, 0 where the error handler receives them (core/error.hpp).
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #define DISTILL_HAS_EXCEPTIONS 1

@@ -107,7 +107,19 @@ struct pack {
         return from_bits(v & magnitude_bits);
     }
     /// a itself, as far as -ffast-math may see: what is computed from it is not rearranged with what it was computed from.
-    friend DISTILL_INLINE pack in_this_order(const pack& a) { return from(DISTILL_IN_THIS_ORDER(a.lanes)); }
+    friend DISTILL_INLINE pack in_this_order(const pack& a) {
+#if defined(__clang__)
+        return from(__arithmetic_fence(a.lanes));
+#elif !defined(__ASSOCIATIVE_MATH__)
+        return a;
+#elif defined(__x86_64__)
+        auto held = a.lanes;
+        asm("" : "+v"(held));  // g++'s __builtin_assoc_barrier takes a vector apart
+        return from(held);
+#else
+        return from(__builtin_assoc_barrier(a.lanes));
+#endif
+    }
     /// a * b + c, fused where the instruction set can.
     friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) { return from(a.lanes * b.lanes + c.lanes); }
 
