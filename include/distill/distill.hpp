@@ -12,6 +12,7 @@
 #include <distill/loss.hpp>
 
 // Objectives: sums over the vocabulary
+#include <distill/divergence/adaptive_kl.hpp>
 #include <distill/divergence/alpha_beta.hpp>
 #include <distill/divergence/chi_squared.hpp>
 #include <distill/divergence/entropy.hpp>
@@ -23,18 +24,36 @@
 #include <distill/divergence/squared_hellinger.hpp>
 #include <distill/divergence/todi.hpp>
 #include <distill/divergence/total_variation.hpp>
+#include <distill/divergence/uniform_cross_entropy.hpp>
 
 // Objectives: terms at single tokens
+#include <distill/token/centered_log_ratio_advantage.hpp>
+#include <distill/token/clipped_importance.hpp>
 #include <distill/token/clipped_surrogate.hpp>
 #include <distill/token/cross_entropy.hpp>
 #include <distill/token/kl_estimator.hpp>
+#include <distill/token/log_ratio_advantage.hpp>
+#include <distill/token/mixture_advantage.hpp>
 #include <distill/token/policy_gradient.hpp>
+#include <distill/token/power_advantage.hpp>
+#include <distill/token/sampled_guidance.hpp>
+#include <distill/token/sequence_surrogate.hpp>
 #include <distill/token/teacher_guidance.hpp>
 
+// Objectives: terms of the student's normaliser
+#include <distill/normalizer/z_loss.hpp>
+
 // Objectives: ready-made sums, and your own term as a lambda
+#include <distill/composition/abkd.hpp>
+#include <distill/composition/distillm.hpp>
+#include <distill/composition/gkd.hpp>
 #include <distill/composition/hinton.hpp>
 #include <distill/composition/kdrl.hpp>
+#include <distill/composition/minillm.hpp>
+#include <distill/composition/opd.hpp>
+#include <distill/composition/smoothed_cross_entropy.hpp>
 #include <distill/composition/tgpo.hpp>
+#include <distill/composition/vopd.hpp>
 #include <distill/core/term_from.hpp>
 
 // Backends
@@ -50,4 +69,7 @@
 
 // Training loop
 #include <distill/training/annealing.hpp>
+#include <distill/training/gate.hpp>
 #include <distill/training/group_advantages.hpp>
+#include <distill/training/sequence_means.hpp>
+#include <distill/training/shape_advantages.hpp>

@@ -152,7 +152,7 @@ private:
         if constexpr (requires { reduction_.domain_error(); })
             check.domain(detail::type_name<Reduction>(), reduction_.domain_error());
         check.temperature_in_domain(temperature_);
-        if (check.error().empty()) detail::check_batch(check, objective_, Reduction::needs_sequences, in);
+        if (check.error().empty()) detail::check_batch(check, objective_, temperature_, Reduction::needs_sequences, in);
         if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
             if (check.error().empty()) detail::check_gradient(check, destination, in);
         if constexpr (!std::is_same_v<Rows, no_rows>) {

@@ -17,6 +17,7 @@ LAYERS = {
     "core": {"core"},
     "divergence": {"core"},
     "token": {"core"},
+    "normalizer": {"core"},
     "reduction": {"core"},
     "training": {"core"},
     "interop": {"core"},
@@ -25,7 +26,8 @@ LAYERS = {
     "backend": {"core", "kernel", "backend"},
     "backend/reference.hpp": {"core", "kernel"},
     "loss.hpp": {"core", "kernel"},
-    "distill.hpp": {"core", "divergence", "token", "reduction", "training", "composition", "backend", "loss.hpp"},
+    "distill.hpp": {"core", "divergence", "token", "normalizer", "reduction", "training", "composition", "backend",
+                    "loss.hpp"},
 }
 
 # The libraries of others that a header may name, as the first part of the include; elsewhere none.
@@ -42,11 +44,11 @@ OTHERS = {
     "interop/dlpack.hpp": {"dlpack"},
 }
 
-DOCUMENTED = ("divergence", "token")
+DOCUMENTED = ("divergence", "token", "normalizer")
 DOCUMENTATION = ("Summand", "Derivative", "Domain", "At p = q", "Accuracy", "Source")
-ONE_STRUCT = ("divergence", "token", "reduction", "composition")
+ONE_STRUCT = ("divergence", "token", "normalizer", "reduction", "composition")
 NAMED_AFTER_CONTENT = (*ONE_STRUCT, "training", "backend/executor", "backend/reference.hpp", "backend/eigen.hpp", "loss.hpp")
-IN_UMBRELLA = ("divergence", "token", "reduction", "composition")
+IN_UMBRELLA = ("divergence", "token", "normalizer", "reduction", "composition")
 LONGEST_HEADER, LARGEST_MEDIAN, LONGEST_CONTRIBUTING = 450, 120, 20
 
 INCLUDE = re.compile(r"^\s*#\s*include\s*(<[^>]+>|\"[^\"]+\"|\S+)")

@@ -215,6 +215,9 @@ TEST_CASE("arrays of another length than the rows, or without memory, are refuse
     check_values("batch.old_log_probs", &batch<float>::old_log_probs);
     check_values("batch.teacher_log_probs", &batch<float>::teacher_log_probs);
     check_values("batch.advantages", &batch<float>::advantages);
+    check_values("batch.temperatures", &batch<float>::temperatures);
+    check_values("batch.coefficients", &batch<float>::coefficients);
+    check_values("batch.sequence_log_ratios", &batch<float>::sequence_log_ratios);
     check_indices("batch.tokens", &batch<float>::tokens);
     check_indices("batch.teacher_tokens", &batch<float>::teacher_tokens);
     check_indices("batch.labels", &batch<float>::labels);
@@ -225,7 +228,7 @@ namespace {
 // A term that reads the teacher's log-probability of the sampled token.
 struct reads_teacher_log_prob : distill::token_term<reads_teacher_log_prob> {
     static constexpr auto token = distill::token_source::sampled;
-    static constexpr auto needs = distill::fields::teacher_log_probs;
+    static constexpr auto needs = distill::fields::teacher_log_prob;
 
     template <class T>
     constexpr distill::token_summand<T> operator()(const distill::token_entry<T>& e) const {
@@ -252,12 +255,18 @@ TEST_CASE("a missing field is refused, naming the term and the field") {
     CHECK(without(&in::old_log_probs, tgpo{}) == "clipped_surrogate needs batch.old_log_probs, which is empty");
     CHECK(without(&in::advantages, policy_gradient{}) == "policy_gradient needs batch.advantages, which is empty");
     CHECK(without(&in::labels, cross_entropy{}) == "cross_entropy needs batch.labels, which is empty");
-    CHECK(without(&in::teacher_log_probs, reads_teacher_log_prob{}) ==
-          "reads_teacher_log_prob needs batch.teacher_log_probs, which is empty");
+    CHECK(without(&in::coefficients, per_row(cross_entropy{})) == "cross_entropy needs batch.coefficients, which is empty");
+    CHECK(without(&in::coefficients, per_row(forward_kl{})) == "forward_kl needs batch.coefficients, which is empty");
+    CHECK(without(&in::sequence_log_ratios, sequence_surrogate{}) ==
+          "sequence_surrogate needs batch.sequence_log_ratios, which is empty");
+    CHECK(without(&in::teacher_log_probs, reads_teacher_log_prob{}) == accepted);
 
     auto without_teacher = e.batch();
     without_teacher.teacher = {};
     without_teacher.teacher_tokens = {};
+    without_teacher.teacher_log_probs = {};
+    CHECK(refusal(reads_teacher_log_prob{}, without_teacher) ==
+          "reads_teacher_log_prob needs batch.teacher_log_probs or batch.teacher, which is empty");
     CHECK(refusal(tgpo{}, without_teacher) ==
           "teacher_guidance needs batch.teacher_tokens or batch.teacher, which is empty");
     CHECK(refusal(tgpo{.coefficient = 0.0}, without_teacher) == accepted);

@@ -204,9 +204,10 @@ TEST_CASE("fp32 keeps its accuracy at V = 151 936, from KL = 1 down to 5e-7") {
     for (std::size_t i = 0; i < worst_of.size(); ++i) {
         const worst& w = worst_of[i];
         CAPTURE(subjects()[i].name);
+        if (subjects()[i].kind != nature::normalizer) CHECK(w.sum <= tolerance::single_gradient_sum);
+        if (subjects()[i].accuracy == near_equality::draws) continue;
         CHECK(w.loss <= tolerance::single_loss);
         CHECK(w.loss_near_zero <= tolerance::single_loss_near_zero);
-        CHECK(w.sum <= tolerance::single_gradient_sum);
         if (subjects()[i].accuracy == near_equality::jumps) CHECK(w.gradient <= tolerance::single_gradient_with_a_jump);
         if (subjects()[i].accuracy != near_equality::keeps_digits) continue;
         CHECK(w.gradient <= tolerance::single_gradient);
@@ -221,6 +222,7 @@ TEST_CASE("16-bit storage costs one rounding of the gradient and nothing else") 
         print(worst_of, format);
         for (std::size_t i = 0; i < worst_of.size(); ++i) {
             CAPTURE(subjects()[i].name);
+            if (subjects()[i].accuracy == near_equality::draws) continue;
             CHECK(worst_of[i].loss <= tolerance::single_loss);
             CHECK(worst_of[i].loss_near_zero <= tolerance::single_loss_near_zero);
             if (subjects()[i].accuracy == near_equality::keeps_digits)

@@ -39,6 +39,7 @@ filled_rows enumerated(const pair& of, const std::vector<double>& log_probabilit
         in.tokens.push_back(static_cast<std::int64_t>(y));
         in.old_log_probs.push_back(of.log_p[y]);
         in.advantages.push_back(advantage(y));
+        in.sequence_log_ratios.push_back(0.0);
     }
     in.teacher_tokens = in.labels = in.tokens;
     in.teacher_log_probs = of.log_q;
@@ -114,6 +115,60 @@ TEST_CASE("descending k2 is descending reverse KL on average, descending k3 forw
         CHECK(deviation(expected_gradient("kl_estimator k1 k2", of, in), reverse) <= tolerance::rounding);
         CHECK(deviation(expected_gradient("kl_estimator k2 k2", of, in), reverse) <= tolerance::rounding);
         CHECK(deviation(expected_gradient("kl_estimator k3 k3", of, in), forward) <= tolerance::rounding);
+    }
+}
+
+TEST_CASE("on-policy distillation descends reverse KL on average, with a baseline or an importance ratio of 1 too") {
+    for (const temperature& t : temperatures) {
+        const pair of = random_pair("laws: on-policy distillation", t);
+        const filled_rows in = enumerated(of, of.log_p, [](std::size_t) { return 0.0; });
+        for (const char* name : {"log_ratio_advantage", "opd", "vopd"})
+            CHECK(deviation(expected_gradient(name, of, in), closed_gradient("reverse_kl", of)) <= tolerance::rounding);
+        CHECK(deviation(named("log_ratio_advantage").on_reference(in, {.temperature = t}).gradient,
+                        named("kl_estimator k1 k2").on_reference(in, {.temperature = t}).gradient) <= tolerance::rounding);
+    }
+}
+
+TEST_CASE("the exact baseline makes the gradient's mean the same and its variance smaller") {
+    const pair of = random_pair("laws: variance", temperature(1.0));
+    const filled_rows in = enumerated(of, of.log_p, [](std::size_t) { return 0.0; });
+    const auto second_moment = [&](std::string_view name) {
+        // Every row carries its probability as weight: sum_y p_y |g_y|^2 = sum_y |p_y g_y|^2 / p_y.
+        const answer found = named(name).on_reference(in, {.temperature = of.t});
+        double sum = 0.0;
+        for (std::size_t i = 0; i < found.gradient.size(); ++i)
+            sum += found.gradient[i] * found.gradient[i] / in.weights[i / in.vocabulary];
+        return sum;
+    };
+    CHECK(second_moment("vopd") < second_moment("log_ratio_advantage"));
+}
+
+TEST_CASE("the mixture's advantage descends JSD over 1 - a on average") {
+    for (const temperature& t : temperatures) {
+        const pair of = random_pair("laws: mixture advantage", t);
+        const filled_rows in = enumerated(of, of.log_p, [](std::size_t) { return 0.0; });
+        CHECK(deviation(expected_gradient("mixture_advantage", of, in),
+                        closed_gradient("jensen_shannon 0.1", of, 1.0 / 0.9)) <= tolerance::rounding);
+    }
+}
+
+TEST_CASE("log q(y) read off the teacher's logits is log q(y) as it is given") {
+    for (const temperature& t : temperatures) {
+        const pair of = random_pair("laws: teacher's log-probability", t);
+        const filled_rows given = enumerated(of, of.log_p, [](std::size_t) { return 0.4; });
+        filled_rows found = given;
+        found.teacher_log_probs.clear();
+        for (const char* name : {"kl_estimator k3 k3", "log_ratio_advantage", "opd", "vopd", "power_advantage",
+                                 "mixture_advantage, ratio", "kdrl"}) {
+            CAPTURE(name);
+            const auto hold = [&](const evaluator& evaluate, double allowed) {
+                const answer expected = evaluate(given, {.temperature = t}), read = evaluate(found, {.temperature = t});
+                CHECK(deviation(read.row_losses, expected.row_losses) <= allowed);
+                CHECK(deviation(read.gradient, expected.gradient) <= allowed);
+            };
+            hold(named(name).on_reference, tolerance::rounding);
+            hold(named(name).on_eigen, tolerance::single_loss);
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
+#include <vector>
 
 namespace distill_test {
 namespace {
@@ -33,12 +36,52 @@ distill::entry<exact> entry_of(double log_p, double log_q) {
 }
 
 distill::token_entry<exact> token_entry_of(double log_p, double old_log_prob, double advantage,
-                                           double teacher_log_prob = -2.0) {
+                                           double teacher_log_prob = -2.0, double sequence_log_ratio = 0.1) {
     return {.log_p = log_p,
             .p = std::exp(log_p),
             .old_log_prob = old_log_prob,
             .teacher_log_prob = teacher_log_prob,
-            .advantage = advantage};
+            .advantage = advantage,
+            .sequence_log_ratio = sequence_log_ratio};
+}
+
+// A row for terms that depend on all of it, by plain loops.
+struct plain_row {
+    const std::vector<double>& log_p;
+    const std::vector<double>& log_q;
+    std::ptrdiff_t index = 0, vocabulary = static_cast<std::ptrdiff_t>(log_p.size());
+    double largest_q = std::exp(*std::max_element(log_q.begin(), log_q.end()));
+
+    template <std::size_t Count, class Function>
+    std::array<double, Count> sums(const Function& function) const {
+        std::array<double, Count> total{};
+        for (std::size_t v = 0; v < log_p.size(); ++v) {
+            const auto summands = function(entry_of(log_p[v], log_q[v]));
+            for (std::size_t i = 0; i < Count; ++i) total[i] += summands[i].value;
+        }
+        return total;
+    }
+    template <class Function>
+    double sum(const Function& function) const {
+        return sums<1>([&](const auto& e) { return std::array{function(e)}; })[0];
+    }
+    template <class Function>
+    std::int64_t find(double share, const Function& function) const {
+        double total = 0.0;
+        for (std::size_t v = 0; v < log_p.size(); ++v) {
+            total += function(entry_of(log_p[v], log_q[v])).value;
+            if (total > share) return static_cast<std::int64_t>(v);
+        }
+        return vocabulary - 1;
+    }
+};
+
+template <class Term>
+Term fitted(const Term& term, const plain_row& row) {
+    if constexpr (distill::row_dependent_term<Term>)
+        return term.for_row(row);
+    else
+        return term;
 }
 
 // The dual number's derivative of what a term calls its value, whether it gave a derivative of its own or not.
@@ -76,6 +119,12 @@ TEST_CASE("one entry: the derivative by hand is that of a dual number and that o
                     });
                     CHECK(deviation(slope, s.dlogp.value) <= tolerance::finite_difference);
                 }
+        } else if constexpr (distill::detail::is_part<Term, distill::normalizer_part>) {
+            for (const double log_normalizer : {-4.0, 0.0, 1.5, 20.0}) {
+                const auto by_dual = term(distill::dual<exact>{log_normalizer, 1.0}).derivative.value;
+                const double slope = five_point([&](double step) { return term(exact(log_normalizer + step)).value; });
+                CHECK(deviation(slope, by_dual) <= tolerance::finite_difference);
+            }
         } else {
             for (const double log_p : log_probabilities)
                 for (const double log_ratio : {-25.0, -3.0, -0.4, 0.0, 0.1, 0.215, 0.5, 1.3, 25.0})
@@ -108,20 +157,27 @@ TEST_CASE("the gradient is h - p sum h over T, with h the terms' own derivatives
         std::size_t next = 0;
         for_each_listed(catalogue(), [&](const auto& listed_entry) {
             std::vector<double> h(in.vocabulary, 0.0);
-            double loss = 0.0;
+            double loss = 0.0, of_normalizer = 0.0;
             const auto add = [&]<class Term>(const distill::weighted<Term>& term) {
+                const Term value = fitted(term.value, {log_p, log_q});
                 if constexpr (distill::detail::is_part<Term, distill::vocabulary_part>) {
                     for (std::size_t v = 0; v < in.vocabulary; ++v) {
-                        const auto s = distill::kernel::evaluate(term.value, entry_of(log_p[v], log_q[v]));
+                        const auto s = distill::kernel::evaluate(value, entry_of(log_p[v], log_q[v]));
                         h[v] += term.weight * s.dlogp.value;
                         loss += term.weight * s.value.value;
                     }
+                } else if constexpr (distill::detail::is_part<Term, distill::normalizer_part>) {
+                    const double log_normalizer = in.student[0] / t.student - log_p[0];
+                    const auto s = value(distill::dual<exact>{log_normalizer, 1.0});
+                    of_normalizer += term.weight * s.derivative.value;
+                    loss += term.weight * s.value.value;
                 } else {
-                    const std::int64_t tokens[] = {in.tokens[0], in.teacher_tokens[0], in.labels[0]};
+                    std::int64_t tokens[] = {in.tokens[0], in.teacher_tokens[0], in.labels[0], 0};
+                    if constexpr (Term::token == distill::token_source::found_in_row) tokens[3] = value.found;
                     const auto v = static_cast<std::size_t>(tokens[static_cast<std::size_t>(Term::token)]);
-                    const auto s = distill::kernel::evaluate(
-                        term.value,
-                        token_entry_of(log_p[v], in.old_log_probs[0], in.advantages[0], in.teacher_log_probs[0]));
+                    const auto s =
+                        distill::kernel::evaluate(value, token_entry_of(log_p[v], in.old_log_probs[0], in.advantages[0],
+                                                                        in.teacher_log_probs[0], in.sequence_log_ratios[0]));
                     h[v] += term.weight * s.dlogp.value;
                     loss += term.weight * s.value.value;
                 }
@@ -130,7 +186,8 @@ TEST_CASE("the gradient is h - p sum h over T, with h the terms' own derivatives
             double moment = 0.0;
             for (const double x : h) moment += x;
             std::vector<double> expected(in.vocabulary);
-            for (std::size_t v = 0; v < in.vocabulary; ++v) expected[v] = (h[v] - std::exp(log_p[v]) * moment) / t.student;
+            for (std::size_t v = 0; v < in.vocabulary; ++v)
+                expected[v] = (h[v] - std::exp(log_p[v]) * (moment - of_normalizer)) / t.student;
 
             const subject& s = subjects().at(next++);
             CAPTURE(s.name);
@@ -170,6 +227,7 @@ TEST_CASE("the entries of a gradient sum to zero over the vocabulary") {
     for (const std::size_t vocabulary : {2u, 16u, 61u, 3000u}) {
         const filled_rows in = random_rows(random, 2, vocabulary, 3.0);
         for (const subject& s : subjects()) {
+            if (s.kind == nature::normalizer) continue;
             CAPTURE(s.name);
             CAPTURE(vocabulary);
             const auto largest_sum = [&](const answer& found) {
@@ -194,6 +252,7 @@ TEST_CASE("adding a constant to a row of student or teacher logits changes nothi
     auto random = engine("laws: shift");
     const filled_rows in = separated_rows(random, 3, 23);
     for (const subject& s : subjects()) {
+        if (s.kind == nature::normalizer) continue;
         CAPTURE(s.name);
         for (const temperature& t : temperatures) {
             const answer expected = s.on_reference(in, {.temperature = t});
@@ -210,6 +269,27 @@ TEST_CASE("adding a constant to a row of student or teacher logits changes nothi
                     CHECK(deviation(found.gradient, expected.gradient) <= tolerance::rounding);
                 }
             }
+        }
+    }
+}
+
+TEST_CASE("the z-loss's gradient sums to its slope, 2 log Z / T, and follows a constant added to the logits") {
+    auto random = engine("laws: normaliser");
+    const filled_rows in = random_rows(random, 3, 200, 2.0);
+    const subject& s = named("z_loss");
+    for (const temperature& t : temperatures) {
+        const answer found = s.on_reference(in, {.temperature = t});
+        filled_rows shifted = in;
+        for (double& z : shifted.student) z += 3.0;
+        const answer moved = s.on_reference(shifted, {.temperature = t});
+        for (std::size_t row = 0; row < in.rows; ++row) {
+            const double log_normalizer =
+                in.student_row(row)[0] / t.student - log_softmax(in.student_row(row), in.vocabulary, t.student)[0];
+            double sum = 0.0;
+            for (std::size_t v = 0; v < in.vocabulary; ++v) sum += found.gradient[row * in.vocabulary + v];
+            CHECK(deviation(sum, 2.0 * log_normalizer / t.student) <= tolerance::rounding);
+            const double expected = log_normalizer + 3.0 / t.student;
+            CHECK(deviation(moved.row_losses[row], expected * expected) <= tolerance::rounding);
         }
     }
 }

@@ -105,7 +105,8 @@ answer evaluate(const Objective& objective, const Backend& backend, const filled
                                        .labels = in.labels,
                                        .old_log_probs = in.old_log_probs,
                                        .teacher_log_probs = in.teacher_log_probs,
-                                       .advantages = in.advantages};
+                                       .advantages = in.advantages,
+                                       .sequence_log_ratios = in.sequence_log_ratios};
     const distill::loss f{objective, backend, distill::token_sum{}, t};
     answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
     found.result = f.per_token(call, std::span(found.row_losses),

@@ -10,12 +10,13 @@
 namespace distill_test {
 
 // A divergence is 0 at p = q and never negative; another sum over the vocabulary is neither; a token term looks at one
-// token.
-enum class nature { divergence, functional, token };
+// token; a normaliser's term knows z itself, not its softmax alone.
+enum class nature { divergence, functional, token, normalizer };
 
 // What fp32 keeps of it near p = q: the digits of loss and gradient (differences are formed without cancelling); those of
-// the loss, where the gradient jumps at p = q; or only the size of both.
-enum class near_equality { keeps_digits, jumps, cancels };
+// the loss, where the gradient jumps at p = q; or only the size of both. What is drawn at random may be the neighbouring token
+// where a vocabulary is so wide that a probability is of the size of fp32's rounding of 1.
+enum class near_equality { keeps_digits, jumps, cancels, draws };
 
 // The gradient is that of the value, or that of a value whose weights are held constant.
 enum class slope { of_the_value, detached };
@@ -66,23 +67,26 @@ struct user_miss : distill::token_term<user_miss> {
 inline auto vocabulary_catalogue() {
     using namespace distill;
     return std::make_tuple(
-        listed{"forward_kl", nature::divergence, forward_kl{}},                                                   //
-        listed{"reverse_kl", nature::divergence, reverse_kl{}},                                                   //
-        listed{"jensen_shannon 0.1", nature::divergence, jensen_shannon{0.1}},                                    //
-        listed{"jensen_shannon 0.5", nature::divergence, jensen_shannon{0.5}},                                    //
-        listed{"jensen_shannon 0.9", nature::divergence, jensen_shannon{0.9}},                                    //
-        listed{"total_variation", nature::divergence, total_variation{}, near_equality::jumps},                   //
-        listed{"squared_hellinger", nature::divergence, squared_hellinger{}},                                     //
-        listed{"skew_forward_kl", nature::divergence, skew_forward_kl{}},                                         //
-        listed{"skew_forward_kl 0.6", nature::divergence, skew_forward_kl{0.6}},                                  //
-        listed{"skew_reverse_kl", nature::divergence, skew_reverse_kl{}},                                         //
-        listed{"skew_reverse_kl 0.6", nature::divergence, skew_reverse_kl{0.6}},                                  //
-        listed{"chi_squared", nature::divergence, chi_squared{}},                                                 //
-        listed{"alpha_beta", nature::divergence, alpha_beta{}},                                                   //
-        listed{"alpha_beta 1 0", nature::divergence, alpha_beta{1.0, 0.0}},                                       //
-        listed{"alpha_beta 0 1", nature::divergence, alpha_beta{0.0, 1.0}},                                       //
-        listed{"todi", nature::divergence, todi{}, near_equality::keeps_digits, slope::detached},                 //
+        listed{"forward_kl", nature::divergence, forward_kl{}},                                                  //
+        listed{"reverse_kl", nature::divergence, reverse_kl{}},                                                  //
+        listed{"jensen_shannon 0.1", nature::divergence, jensen_shannon{0.1}},                                   //
+        listed{"jensen_shannon 0.5", nature::divergence, jensen_shannon{0.5}},                                   //
+        listed{"jensen_shannon 0.9", nature::divergence, jensen_shannon{0.9}},                                   //
+        listed{"total_variation", nature::divergence, total_variation{}, near_equality::jumps},                  //
+        listed{"squared_hellinger", nature::divergence, squared_hellinger{}},                                    //
+        listed{"skew_forward_kl", nature::divergence, skew_forward_kl{}},                                        //
+        listed{"skew_forward_kl 0.6", nature::divergence, skew_forward_kl{0.6}},                                 //
+        listed{"skew_reverse_kl", nature::divergence, skew_reverse_kl{}},                                        //
+        listed{"skew_reverse_kl 0.6", nature::divergence, skew_reverse_kl{0.6}},                                 //
+        listed{"chi_squared", nature::divergence, chi_squared{}},                                                //
+        listed{"alpha_beta", nature::divergence, alpha_beta{}},                                                  //
+        listed{"alpha_beta 1 0", nature::divergence, alpha_beta{1.0, 0.0}},                                      //
+        listed{"alpha_beta 0 1", nature::divergence, alpha_beta{0.0, 1.0}},                                      //
+        listed{"todi", nature::divergence, todi{}, near_equality::keeps_digits, slope::detached},                //
+        listed{"adaptive_kl", nature::divergence, adaptive_kl{}, near_equality::keeps_digits, slope::detached},  //
+        listed{"adaptive_kl 0.9", nature::divergence, adaptive_kl{0.9}, near_equality::keeps_digits, slope::detached},
         listed{"entropy", nature::functional, entropy{}},                                                         //
+        listed{"uniform_cross_entropy", nature::functional, uniform_cross_entropy{}},                             //
         listed{"user: squared_hellinger", nature::divergence, user_squared_hellinger{}, near_equality::cancels},  //
         listed{"user: value alone", nature::divergence, user_jeffreys{}},                                         //
         listed{"user: lambda", nature::divergence,
@@ -105,8 +109,23 @@ inline auto token_catalogue() {
                near_equality::cancels},
         listed{"kl_estimator k3 k3", nature::token, kl_estimator<kl_estimate::k3, kl_estimate::k3>{},
                near_equality::cancels},
-        listed{"user: token, value alone", nature::token, user_miss{}},                                    //
-        listed{"kdrl", nature::token, kdrl{.coefficient = 0.5, .surrogate = {}}, near_equality::cancels},  //
+        listed{"log_ratio_advantage", nature::token, log_ratio_advantage<>{}, near_equality::cancels, slope::detached},
+        listed{"log_ratio_advantage, bounded", nature::token, log_ratio_advantage<>{-0.5, 0.7}, near_equality::cancels,
+               slope::detached},
+        listed{"log_ratio_advantage, dropped", nature::token, log_ratio_advantage<>{-0.5, 0.7, true}, near_equality::cancels,
+               slope::detached},
+        listed{"opd", nature::token, opd{}}, listed{"vopd", nature::token, vopd{}, near_equality::cancels, slope::detached},
+        listed{"power_advantage", nature::token, power_advantage<>{}, near_equality::cancels, slope::detached},
+        listed{"power_advantage, ratio", nature::token, power_advantage<importance::ratio>{0.5}},
+        listed{"mixture_advantage", nature::token, mixture_advantage<>{}, near_equality::cancels, slope::detached},
+        listed{"mixture_advantage, ratio", nature::token, mixture_advantage<importance::ratio>{0.2}},
+        listed{"clipped_importance", nature::token, clipped_importance{0.5, 1.25}, near_equality::keeps_digits,
+               slope::detached},
+        listed{"sequence_surrogate", nature::token, sequence_surrogate{0.8, 1.25}, near_equality::keeps_digits,
+               slope::detached},
+        listed{"sampled_guidance", nature::token, sampled_guidance{7}, near_equality::draws},
+        listed{"z_loss", nature::normalizer, z_loss{}}, listed{"user: token, value alone", nature::token, user_miss{}},  //
+        listed{"kdrl", nature::token, kdrl{.coefficient = 0.5, .surrogate = {}}, near_equality::cancels},                //
         listed{"tgpo", nature::token, tgpo{.coefficient = 0.5, .surrogate = {}}});
 }
 

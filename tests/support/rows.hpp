@@ -37,7 +37,8 @@ inline std::vector<double> log_softmax(const double* logits, std::size_t vocabul
 
 struct filled_rows {
     std::size_t rows = 0, vocabulary = 0;
-    std::vector<double> student{}, teacher{}, weights{}, old_log_probs{}, teacher_log_probs{}, advantages{};
+    std::vector<double> student{}, teacher{}, weights{}, old_log_probs{}, teacher_log_probs{}, advantages{},
+        sequence_log_ratios{};
     std::vector<std::int64_t> tokens{}, teacher_tokens{}, labels{};
 
     [[nodiscard]] double* student_row(std::size_t row) { return student.data() + row * vocabulary; }
@@ -54,7 +55,7 @@ inline void fill_tokens(filled_rows& in, std::mt19937& random, const distill::te
     std::uniform_real_distribution<double> size(0.3, 1.5);
     in.weights.assign(in.rows, 1.0);
     in.tokens.clear(), in.teacher_tokens.clear(), in.labels.clear();
-    in.old_log_probs.clear(), in.teacher_log_probs.clear(), in.advantages.clear();
+    in.old_log_probs.clear(), in.teacher_log_probs.clear(), in.advantages.clear(), in.sequence_log_ratios.clear();
     for (std::size_t row = 0; row < in.rows; ++row) {
         const auto log_p = log_softmax(in.student_row(row), in.vocabulary, t.student);
         const auto log_q = log_softmax(in.teacher_row(row), in.vocabulary, t.teacher);
@@ -65,6 +66,7 @@ inline void fill_tokens(filled_rows& in, std::mt19937& random, const distill::te
         in.old_log_probs.push_back(log_p[y] - log_ratios[branch(random)]);
         in.teacher_log_probs.push_back(log_q[y]);
         in.advantages.push_back(row % 2 == 0 ? size(random) : -size(random));
+        in.sequence_log_ratios.push_back(log_ratios[branch(random)]);
     }
 }
 

@@ -22,9 +22,12 @@ struct batch {
     row_indices teacher_tokens{};          ///< y*: token predicted by the teacher on the student's prefix
     row_indices labels{};                  ///< hard labels; ignored_label masks the row
     row_values old_log_probs{};            ///< log p(y) when y was sampled
-    row_values teacher_log_probs{};        ///< log q(y)
+    row_values teacher_log_probs{};        ///< log q(y); where it is empty, dense teacher logits give it
     row_values advantages{};               ///< A, per row
     row_indices sequence_offsets{};        ///< rows of sequence s are [offsets[s], offsets[s + 1])
+    row_values temperatures{};  ///< per row, > 0; the loss's temperature, student's and teacher's, is multiplied by it
+    row_values coefficients{};  ///< per row; factor of the terms that are marked with per_row
+    row_values sequence_log_ratios{};  ///< mean over the row's sequence of log p(y) - log p_old(y)
 };
 
 /// The label of a row that has none. It masks the row where a term of the objective reads labels.

@@ -5,7 +5,10 @@
 #include <distill/core/entry.hpp>
 #include <distill/core/fields.hpp>
 
+#include <array>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace distill {
@@ -21,6 +24,7 @@ concept logit_element = std::same_as<Element, float> || std::same_as<Element, do
 /// What a type is to the objective algebra: its member type `objective_part` is one of these.
 struct vocabulary_part {};   ///< a sum over the vocabulary: distill::term
 struct token_part {};        ///< a function of one token's log-probability: distill::token_term
+struct normalizer_part {};   ///< a function of log sum exp(z / T): distill::normalizer_term
 struct composition_part {};  ///< a name for a sum of terms: has compose()
 struct objective_part {};    ///< a finished sum: distill::objective
 
@@ -63,6 +67,46 @@ concept single_token_term = detail::is_part<D, token_part> && std::copy_construc
 } && detail::answers<D, token_entry<detail::number_archetype>, token_summand<detail::number_archetype>,
                      detail::number_archetype>;
 
+/// A normaliser's term is called as t(T) const with log sum_v exp(z_v / T), for any number type T, and returns T, which the
+/// library differentiates.
+template <class D>
+concept single_normalizer_term = detail::is_part<D, normalizer_part> && std::copy_constructible<D> &&
+    requires(const D& d, const dual<detail::number_archetype>& log_normalizer) {
+    { d(log_normalizer) } -> std::same_as<dual<detail::number_archetype>>;
+};
+
+namespace detail {
+
+/// A row as for_row sees it (core/term.hpp), without the row: its functions are compiled, and never called.
+struct row_archetype {
+    std::ptrdiff_t index = 0;
+    std::ptrdiff_t vocabulary = 1;
+    double largest_q = 1.0;
+
+    template <class Function>
+    double sum(const Function& function) const {
+        static_cast<void>(number_archetype(function(entry<number_archetype>{})));
+        return 0.0;
+    }
+    template <std::size_t Count, class Function>
+    std::array<double, Count> sums(const Function& function) const {
+        static_cast<void>(std::array<number_archetype, Count>(function(entry<number_archetype>{})));
+        return {};
+    }
+    template <class Function>
+    std::int64_t find(double, const Function& function) const {
+        return static_cast<std::int64_t>(sum(function));
+    }
+};
+
+}  // namespace detail
+
+/// A term that depends on the row as a whole: `template <class Row> D for_row(const Row&) const` answers the term for a row.
+template <class D>
+concept row_dependent_term = requires(const D& d, const detail::row_archetype& row) {
+    { d.for_row(row) } -> std::same_as<D>;
+};
+
 /// The batch fields that a term reads: its member `needs`, or by default the teacher's logits for a vocabulary term and
 /// nothing but its token for a token term.
 template <class D>
@@ -82,6 +126,8 @@ constexpr fields needs_of() noexcept {
                 return needs | fields::teacher_label;
             case token_source::label:
                 return needs | fields::labels;
+            case token_source::found_in_row:
+                return needs;
         }
     }
     return needs;

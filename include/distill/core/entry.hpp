@@ -43,11 +43,12 @@ struct summand {
 /// Members whose field the batch does not carry are zero; a term lists the fields it reads in `needs`.
 template <class T>
 struct token_entry {
-    T log_p;             ///< log p of the token, at the term's temperature
-    T p;                 ///< exp(log_p)
-    T old_log_prob;      ///< batch.old_log_probs: log p of the token when it was sampled
-    T teacher_log_prob;  ///< batch.teacher_log_probs: log q of the sampled token
-    T advantage;         ///< batch.advantages
+    T log_p;                        ///< log p of the token, at the term's temperature
+    T p;                            ///< exp(log_p)
+    T old_log_prob;                 ///< batch.old_log_probs: log p of the token when it was sampled
+    T teacher_log_prob;             ///< log q of the sampled token: batch.teacher_log_probs, or from the teacher's logits
+    T advantage;                    ///< batch.advantages
+    T sequence_log_ratio = T(0.0);  ///< batch.sequence_log_ratios
 };
 
 /// A token term's answer. `clipped` and `guarded` are 1 where a clip or a guard holds the gradient back, else 0; the
@@ -79,7 +80,8 @@ DISTILL_INLINE constexpr token_entry<dual<T>> differentiable(const token_entry<T
             .p = {e.p, e.p},
             .old_log_prob = {e.old_log_prob, zero},
             .teacher_log_prob = {e.teacher_log_prob, zero},
-            .advantage = {e.advantage, zero}};
+            .advantage = {e.advantage, zero},
+            .sequence_log_ratio = {e.sequence_log_ratio, zero}};
 }
 
 }  // namespace distill

@@ -11,7 +11,7 @@ struct loss_result {
     double denominator = 0.0;           ///< what the weighted sum was divided by; 0 without active rows
     std::ptrdiff_t active_rows = 0;     ///< rows that are not masked
     std::ptrdiff_t nonfinite_rows = 0;  ///< active rows that hold NaN, +infinity or nothing but -infinity
-    std::ptrdiff_t clipped_rows = 0;    ///< rows where a clipped surrogate holds the gradient at zero
+    std::ptrdiff_t clipped_rows = 0;    ///< rows whose importance ratio a clip holds
     std::ptrdiff_t guarded_rows = 0;    ///< rows whose log-ratio was outside the guard
 
     /// Share of the active rows that are clipped.

@@ -16,15 +16,30 @@ namespace distill {
 ///   static constexpr fields needs           what of the batch it reads (default: the teacher's logits)
 ///   static constexpr bool sums_to_zero      true promises sum_v dlogp = 0 for every p and q; saves a sweep
 ///   const char* domain_error() const        a sentence where a parameter is outside its domain, else nullptr
+///   Derived for_row(const Row& row) const   the term to use in this row: for what depends on the row as a whole, such as
+///                                           an entropy, a threshold or a baseline. It is held constant: no gradient flows
+///                                           through it. A template; Row offers
+///       row.sum(f)              sum_v f(entry): one more sweep over the row, of any number type, as a term's own body
+///       row.sums<N>(f)          the same for a std::array of N
+///       row.find(share, f)      the first entry at which the sum of f, which is never negative, has passed `share`; if none,
+///                               the last one where f > 0
+///       row.largest_q           the teacher's largest probability
+///       row.index, row.vocabulary
 template <class Derived>
 struct term {
     using objective_part = vocabulary_part;
 };
 
-/// Base of a term that lives at one token: `static constexpr token_source token` says which one.
+/// Base of a term that lives at one token: `static constexpr token_source token` says which one. Members as of a term.
 template <class Derived>
 struct token_term {
     using objective_part = token_part;
+};
+
+/// Base of a term of the student's log-normaliser: `template <class T> constexpr T operator()(const T& log_normalizer) const`.
+template <class Derived>
+struct normalizer_term {
+    using objective_part = normalizer_part;
 };
 
 /// A term with its coefficient.
@@ -32,6 +47,7 @@ template <class Term>
 struct weighted {
     double weight;
     Term value;
+    bool per_row = false;  ///< the coefficient is also multiplied by batch.coefficients
 };
 
 /// The temperature of terms that were given none: that of the loss.
@@ -70,10 +86,16 @@ void a_term_uses_what_distill_number_lists_and_nothing_else(const Term& t) {
 
 template <class Term>
 constexpr void check_term() {
+    if constexpr (requires { &Term::template for_row<row_archetype>; })
+        static_assert(row_dependent_term<Term>,
+                      "distill: for_row(const Row&) const answers a term of the same type, for any type of row");
     if constexpr (is_part<Term, vocabulary_part>)
         static_assert(vocabulary_term<Term>,
                       "distill: a divergence is called as d(entry<T>) const, for any number type T, and returns "
                       "summand<T> or T");
+    else if constexpr (is_part<Term, normalizer_part>)
+        static_assert(single_normalizer_term<Term>,
+                      "distill: a normaliser's term is called as t(T) const, for any number type T, and returns T");
     else
         static_assert(single_token_term<Term>,
                       "distill: a token term is called as t(token_entry<T>) const, for any number type T, returns "
@@ -98,7 +120,7 @@ constexpr auto as_objective(const X& x) {
     } else {
         detail::check_term<X>();
         using group = term_group<inherited_temperature, X>;
-        return objective<group>{std::tuple<group>{group{{}, std::tuple<weighted<X>>{weighted<X>{1.0, x}}}}};
+        return objective<group>{std::tuple<group>{group{{}, std::tuple<weighted<X>>{weighted<X>{1.0, x, false}}}}};
     }
 }
 
@@ -145,15 +167,12 @@ constexpr auto assemble(const std::tuple<weighted<Terms>...>& inherited, const G
         return make_objective(std::tuple_cat(std::make_tuple(make_group(inherited_temperature{}, inherited)), own));
 }
 
-/// The group with every weight multiplied by `factor`.
-template <class Temperature, class... Terms>
-constexpr auto scaled(double factor, const term_group<Temperature, Terms...>& group) {
-    return std::apply(
-        [&](const auto&... t) {
-            return term_group<Temperature, Terms...>{
-                group.own_temperature, std::tuple<weighted<Terms>...>{weighted<Terms>{factor * t.weight, t.value}...}};
-        },
-        group.terms);
+/// The objective with `change` applied to every weighted term.
+template <class Change, class... Groups>
+constexpr auto with_each_term(objective<Groups...> o, const Change& change) {
+    const auto of_group = [&](auto& group) { std::apply([&](auto&... t) { (change(t), ...); }, group.terms); };
+    std::apply([&](auto&... group) { (of_group(group), ...); }, o.groups);
+    return o;
 }
 
 }  // namespace detail
@@ -169,9 +188,7 @@ template <composable A, composable B>
 
 template <composable A>
 [[nodiscard]] constexpr auto operator*(double factor, const A& a) {
-    const auto o = as_objective(a);
-    return detail::make_objective(
-        std::apply([&](const auto&... group) { return std::make_tuple(detail::scaled(factor, group)...); }, o.groups));
+    return detail::with_each_term(as_objective(a), [&](auto& t) { t.weight *= factor; });
 }
 
 template <composable A>
@@ -184,6 +201,13 @@ requires(composable<A> != composable<B>) constexpr auto operator+(const A& a, co
     static_assert(composable<A> && composable<B>,
                   "distill: a term is added to a term, a composition or a sum of them, not to anything else");
     return a;
+}
+
+/// The objective times batch.coefficients, row by row: guidance on failed rollouts only, or on uncertain tokens only, is
+/// `per_row(0.002 * teacher_guidance{})` with the rows' coefficients in the batch. Factors from training/gate.hpp or your own.
+template <composable A>
+[[nodiscard]] constexpr auto per_row(const A& a) {
+    return detail::with_each_term(as_objective(a), [](auto& t) { t.per_row = true; });
 }
 
 /// The same objective at a temperature of its own, whatever the loss's. Hinton's mix in one call:

@@ -71,8 +71,20 @@ public:
 
     void temperature_in_domain(const temperature& t) {
         for (const double value : {t.student, t.teacher})
-            require(is_finite(value) && value >= smallest_temperature && value <= largest_temperature,
+            require(in_domain(value),
                     [&] { return "temperature is " + std::to_string(value) + ", expected a finite number in [1e-4, 1e4]"; });
+    }
+
+    /// The active rows' temperatures, each times the loss's.
+    template <class Active>
+    void row_temperatures(const row_values& temperatures, const temperature& t, const Active& active) {
+        for (std::ptrdiff_t row = 0; row < temperatures.size() && error_.empty(); ++row)
+            for (const double of_loss : {t.student, t.teacher})
+                require(!active(row) || in_domain(temperatures[row] * of_loss), [&] {
+                    return "batch.temperatures[" + std::to_string(row) + "] is " + std::to_string(temperatures[row]) +
+                           ", expected a number that, times the loss's temperature " + std::to_string(of_loss) +
+                           ", lies in [1e-4, 1e4]";
+                });
     }
 
     template <class Element>
@@ -166,14 +178,34 @@ public:
     }
 
 private:
+    static constexpr bool in_domain(double temperature) {
+        return is_finite(temperature) && temperature >= smallest_temperature && temperature <= largest_temperature;
+    }
+
     std::string error_;
 };
+
+/// Calls visit(name, array) for every array of the batch that has one number per row.
+template <class Batch, class Visitor>
+constexpr void for_each_row_array(const Batch& in, const Visitor& visit) {
+    visit("batch.weights", in.weights);
+    visit("batch.tokens", in.tokens);
+    visit("batch.teacher_tokens", in.teacher_tokens);
+    visit("batch.labels", in.labels);
+    visit("batch.old_log_probs", in.old_log_probs);
+    visit("batch.teacher_log_probs", in.teacher_log_probs);
+    visit("batch.advantages", in.advantages);
+    visit("batch.temperatures", in.temperatures);
+    visit("batch.coefficients", in.coefficients);
+    visit("batch.sequence_log_ratios", in.sequence_log_ratios);
+}
 
 /// The fields that an objective asks for in this call: a token term of coefficient 0 asks for nothing.
 template <class... Groups, class Visitor>
 constexpr void for_each_needed(const objective<Groups...>& o, const Visitor& visit) {
     const auto of_term = [&]<class Term>(const weighted<Term>& t) {
-        if (is_part<Term, vocabulary_part> || t.weight != 0.0) visit(type_name<Term>(), needs_of<Term>());
+        if (is_part<Term, vocabulary_part> || t.weight != 0.0)
+            visit(type_name<Term>(), needs_of<Term>() | (t.per_row ? fields::coefficients : fields::none));
     };
     std::apply([&](const auto&... group) { (std::apply([&](const auto&... t) { (of_term(t), ...); }, group.terms), ...); },
                o.groups);
@@ -203,7 +235,8 @@ void check_objective(call_checker& check, const objective<Groups...>& o) {
 
 /// Shapes, fields, token ids and offsets of a batch.
 template <class Objective, class Student, class Teacher>
-void check_batch(call_checker& check, const Objective& o, bool needs_sequences, const batch<Student, Teacher>& in) {
+void check_batch(call_checker& check, const Objective& o, const temperature& t, bool needs_sequences,
+                 const batch<Student, Teacher>& in) {
     const std::ptrdiff_t rows = in.student.rows, vocabulary = in.student.vocabulary;
     check.view("batch.student", in.student);
     if (!in.teacher.absent()) check.same_shape("batch.teacher", in.teacher, rows, vocabulary);
@@ -218,19 +251,17 @@ void check_batch(call_checker& check, const Objective& o, bool needs_sequences, 
         if (asks(fields::tokens)) check.needed(term, "batch.tokens", no_rows || !in.tokens.empty());
         if (asks(fields::labels)) check.needed(term, "batch.labels", no_rows || !in.labels.empty());
         if (asks(fields::old_log_probs)) check.needed(term, "batch.old_log_probs", no_rows || !in.old_log_probs.empty());
-        if (asks(fields::teacher_log_probs))
-            check.needed(term, "batch.teacher_log_probs", no_rows || !in.teacher_log_probs.empty());
+        if (asks(fields::teacher_log_prob))
+            check.needed(term, "batch.teacher_log_probs or batch.teacher",
+                         no_rows || !in.teacher_log_probs.empty() || !in.teacher.absent());
         if (asks(fields::advantages)) check.needed(term, "batch.advantages", no_rows || !in.advantages.empty());
+        if (asks(fields::coefficients)) check.needed(term, "batch.coefficients", no_rows || !in.coefficients.empty());
+        if (asks(fields::sequence_log_ratios))
+            check.needed(term, "batch.sequence_log_ratios", no_rows || !in.sequence_log_ratios.empty());
     });
     if (needs_sequences) check.needed("the reduction", "batch.sequence_offsets", no_rows || !in.sequence_offsets.empty());
 
-    check.one_per_row("batch.weights", in.weights, rows);
-    check.one_per_row("batch.tokens", in.tokens, rows);
-    check.one_per_row("batch.teacher_tokens", in.teacher_tokens, rows);
-    check.one_per_row("batch.labels", in.labels, rows);
-    check.one_per_row("batch.old_log_probs", in.old_log_probs, rows);
-    check.one_per_row("batch.teacher_log_probs", in.teacher_log_probs, rows);
-    check.one_per_row("batch.advantages", in.advantages, rows);
+    for_each_row_array(in, [&](std::string_view name, const auto& array) { check.one_per_row(name, array, rows); });
     if (!check.error().empty()) return;
 
     check.offsets(in.sequence_offsets, rows);
@@ -246,6 +277,7 @@ void check_batch(call_checker& check, const Objective& o, bool needs_sequences, 
     if (contains(needed, fields::teacher_label))
         check.token_ids("batch.teacher_tokens", in.teacher_tokens, vocabulary, active);
     if (reads_labels) check.token_ids("batch.labels", in.labels, vocabulary, active);
+    check.row_temperatures(in.temperatures, t, active);
 }
 
 /// An output against every input of the batch. `student_allowed`: the output may be the student's own buffer.
@@ -254,13 +286,8 @@ void check_output(call_checker& check, std::string_view name, const region& outp
                   const batch<Student, Teacher>& in) {
     if (!student_allowed) check.no_overlap(name, output, "batch.student", region_of(in.student));
     check.no_overlap(name, output, "batch.teacher", region_of(in.teacher));
-    check.no_overlap(name, output, "batch.weights", region_of(in.weights));
-    check.no_overlap(name, output, "batch.tokens", region_of(in.tokens));
-    check.no_overlap(name, output, "batch.teacher_tokens", region_of(in.teacher_tokens));
-    check.no_overlap(name, output, "batch.labels", region_of(in.labels));
-    check.no_overlap(name, output, "batch.old_log_probs", region_of(in.old_log_probs));
-    check.no_overlap(name, output, "batch.teacher_log_probs", region_of(in.teacher_log_probs));
-    check.no_overlap(name, output, "batch.advantages", region_of(in.advantages));
+    for_each_row_array(
+        in, [&](std::string_view input, const auto& array) { check.no_overlap(name, output, input, region_of(array)); });
     check.no_overlap(name, output, "batch.sequence_offsets", region_of(in.sequence_offsets));
 }
 

@@ -18,9 +18,9 @@ struct plan;
 template <class... Groups>
 struct plan<objective<Groups...>> {
 private:
-    template <class Temperature, class... Terms>
-    static constexpr std::size_t count_tokens(const term_group<Temperature, Terms...>*) {
-        return (std::size_t{0} + ... + std::size_t{detail::is_part<Terms, token_part>});
+    template <class Part, class Temperature, class... Terms>
+    static constexpr std::size_t count(const term_group<Temperature, Terms...>*) {
+        return (std::size_t{0} + ... + std::size_t{detail::is_part<Terms, Part>});
     }
     template <class Temperature, class... Terms, class Predicate>
     static constexpr bool any_of(const term_group<Temperature, Terms...>*, Predicate predicate) {
@@ -42,7 +42,11 @@ private:
 
 public:
     static constexpr std::size_t groups = sizeof...(Groups);
-    static constexpr std::size_t token_terms = (std::size_t{0} + ... + count_tokens(static_cast<const Groups*>(nullptr)));
+    static constexpr std::array<bool, groups> inherits_temperature{detail::inherits_temperature<Groups>...};
+    static constexpr std::size_t token_terms =
+        (std::size_t{0} + ... + count<token_part>(static_cast<const Groups*>(nullptr)));
+    static constexpr std::size_t normalizer_terms =
+        (std::size_t{0} + ... + count<normalizer_part>(static_cast<const Groups*>(nullptr)));
 
     static constexpr bool has_vocabulary_terms =
         any([]<class Term>(std::type_identity<Term>) { return detail::is_part<Term, vocabulary_part>; });
@@ -52,18 +56,23 @@ public:
         return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher);
     });
 
+    /// A token term may ask for the teacher's softmax: for log q(y), or for what its for_row sums.
+    static constexpr bool may_want_teacher_softmax = any([]<class Term>(std::type_identity<Term>) {
+        return detail::is_part<Term, token_part> && contains(needs_of<Term>(), fields::teacher_log_prob | fields::teacher);
+    });
+
+    /// A term depends on the row as a whole.
+    static constexpr bool has_row_dependent_terms =
+        any([]<class Term>(std::type_identity<Term>) { return row_dependent_term<Term>; });
+
     /// H = sum_v dlogp has to be summed before the gradient is written.
     static constexpr bool needs_moment = any([]<class Term>(std::type_identity<Term>) {
         return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>();
     });
 
     /// A token term looks at the teacher's own prediction.
-    static constexpr bool wants_teacher_label = any([]<class Term>(std::type_identity<Term>) {
-        if constexpr (detail::is_part<Term, token_part>)
-            return Term::token == token_source::teacher_predicted;
-        else
-            return false;
-    });
+    static constexpr bool may_want_teacher_label =
+        any([]<class Term>(std::type_identity<Term>) { return contains(needs_of<Term>(), fields::teacher_label); });
 };
 
 /// The temperatures of the groups, resolved once per call.
@@ -81,26 +90,26 @@ constexpr std::array<temperature, sizeof...(Groups)> group_temperatures(const ob
 }
 
 /// Calls visit(group_index, weighted_term) for every term. The index is a compile-time constant.
-template <class... Groups, class Visitor>
-DISTILL_INLINE constexpr void for_each_term(const objective<Groups...>& o, const Visitor& visit) {
-    const auto in_group = [&](auto index, const auto& group) DISTILL_INLINE_LAMBDA {
-        std::apply([&](const auto&... t) DISTILL_INLINE_LAMBDA { (visit(index, t), ...); }, group.terms);
+template <class Objective, class Visitor>
+DISTILL_INLINE constexpr void for_each_term(Objective& o, const Visitor& visit) {
+    const auto in_group = [&](auto index, auto& group) DISTILL_INLINE_LAMBDA {
+        std::apply([&](auto&... t) DISTILL_INLINE_LAMBDA { (visit(index, t), ...); }, group.terms);
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) DISTILL_INLINE_LAMBDA {
         (in_group(std::integral_constant<std::size_t, I>{}, std::get<I>(o.groups)), ...);
     }
-    (std::index_sequence_for<Groups...>{});
+    (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
 }
 
-/// True where a term of coefficient other than 0 looks at the teacher's own prediction.
-template <class... Groups>
-constexpr bool wants_teacher_label(const objective<Groups...>& o) {
-    bool wants = false;
+/// True where a token term of coefficient other than 0 reads one of these fields.
+template <class Objective>
+constexpr bool wants(const Objective& o, fields any_of) {
+    bool wanted = false;
     for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) {
         if constexpr (detail::is_part<Term, token_part>)
-            wants = wants || (Term::token == token_source::teacher_predicted && t.weight != 0.0);
+            wanted = wanted || (contains(needs_of<Term>(), any_of) && t.weight != 0.0);
     });
-    return wants;
+    return wanted;
 }
 
 /// A term's answer; one that returns its value alone is differentiated.

@@ -90,13 +90,18 @@ DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
     row_input<typename Job::student_type, typename Job::teacher_type> input{
         .student = in.student.row(row),
         .teacher = in.teacher.absent() ? nullptr : in.teacher.row(row),
-        .vocabulary = in.student.vocabulary};
+        .vocabulary = in.student.vocabulary,
+        .index = row};
     if (!in.tokens.empty()) input.sampled_token = in.tokens[row];
     if (!in.teacher_tokens.empty()) input.teacher_token = in.teacher_tokens[row];
     if (!in.labels.empty()) input.label = in.labels[row];
     if (!in.old_log_probs.empty()) input.old_log_prob = in.old_log_probs[row];
     if (!in.teacher_log_probs.empty()) input.teacher_log_prob = in.teacher_log_probs[row];
+    input.knows_teacher_log_prob = !in.teacher_log_probs.empty();
     if (!in.advantages.empty()) input.advantage = in.advantages[row];
+    if (!in.sequence_log_ratios.empty()) input.sequence_log_ratio = in.sequence_log_ratios[row];
+    if (!in.temperatures.empty()) input.temperature = in.temperatures[row];
+    if (!in.coefficients.empty()) input.coefficient = in.coefficients[row];
     return input;
 }
 

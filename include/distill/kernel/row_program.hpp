@@ -25,6 +25,7 @@
 #include <distill/kernel/element.hpp>
 #include <distill/kernel/plan.hpp>
 #include <distill/kernel/softmax.hpp>
+#include <distill/kernel/whole_row.hpp>
 
 #include <array>
 #include <cmath>
@@ -33,22 +34,6 @@
 #include <type_traits>
 
 namespace distill::kernel {
-
-/// What the program reads of one row. `teacher` may be null where nothing reads it.
-template <class Student, class Teacher>
-struct row_input {
-    const Student* student;
-    const Teacher* teacher;
-    std::ptrdiff_t vocabulary;
-    std::int64_t sampled_token = 0;
-    std::int64_t teacher_token = unknown_token;  ///< unknown_token: the argmax of the teacher's row
-    std::int64_t label = 0;
-    double old_log_prob = 0.0;
-    double teacher_log_prob = 0.0;
-    double advantage = 0.0;
-
-    static constexpr std::int64_t unknown_token = -1;
-};
 
 /// Where the row's gradient goes, scaled by `weight`.
 template <class Element>
@@ -68,27 +53,6 @@ struct row_outcome {
     bool guarded = false;
 };
 
-/// Sums of `body(at)` over a row. Two levels, tile and row, so that rounding grows with the square root of neither's length
-/// times the other's.
-template <std::size_t Count, class Team, class Body>
-DISTILL_INLINE constexpr std::array<double, Count> sum_over(const Team& team, std::ptrdiff_t count, const Body& body) {
-    using number = typename Team::number;
-    std::array<number, Count> totals;
-    for (auto& total : totals) total = number(0.0);
-    team.for_each_tile(count, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-        std::array<number, Count> partial;
-        for (auto& p : partial) p = number(0.0);
-        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-            const std::array<number, Count> summands = body(at);
-            for (std::size_t i = 0; i < Count; ++i) partial[i] = partial[i] + team.active(at, summands[i]);
-        });
-        for (std::size_t i = 0; i < Count; ++i) totals[i] = totals[i] + partial[i];
-    });
-    std::array<double, Count> sums{};
-    for (std::size_t i = 0; i < Count; ++i) sums[i] = team.sum(totals[i]);
-    return sums;
-}
-
 /// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
 template <class Team, class Objective, class Student, class Teacher>
 class row_program {
@@ -105,28 +69,20 @@ public:
         : team_(team), objective_(o), in_(in) {
         std::array<double, groups> inverse_student{}, inverse_teacher{};
         for (std::size_t g = 0; g < groups; ++g) {
-            inverse_student[g] = 1.0 / temperatures[g].student;
-            inverse_teacher[g] = 1.0 / temperatures[g].teacher;
+            const double of_row = plan::inherits_temperature[g] ? in.temperature : 1.0;
+            inverse_student[g] = 1.0 / (temperatures[g].student * of_row);
+            inverse_teacher[g] = 1.0 / (temperatures[g].teacher * of_row);
         }
+        for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA {
+            if (t.per_row) t.weight *= in.coefficient;
+        });
         const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
         usable_ = student.usable();
-        teacher_token_ = in.teacher_token;
         for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
-
-        const bool wants_argmax = in.teacher_token == in.unknown_token && wants_teacher_label(o);
-        if constexpr (plan::reads_teacher) {
-            const auto teacher = scan_row<plan::wants_teacher_label>(team, in.teacher, in.vocabulary, inverse_teacher);
-            usable_ = usable_ && teacher.usable();
-            if (wants_argmax) teacher_token_ = teacher.argmax;
-            for (std::size_t g = 0; g < groups; ++g)
-                teacher_[g] = softmax(teacher.maximum, inverse_teacher[g], teacher.sums[g]);
-        } else if constexpr (plan::wants_teacher_label) {
-            if (wants_argmax && in.teacher != nullptr) {
-                const auto teacher = scan_row<true>(team, in.teacher, in.vocabulary, std::array<double, 0>{});
-                usable_ = usable_ && teacher.usable();
-                teacher_token_ = teacher.argmax;
-            }
-        }
+        if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax || plan::may_want_teacher_label)
+            scan_teacher(inverse_teacher);
+        if constexpr (plan::has_row_dependent_terms)
+            if (usable_) fit_terms_to_row();
     }
 
     /// The value, and with a row_gradient the gradient.
@@ -163,6 +119,45 @@ public:
     }
 
 private:
+    /// The teacher's softmax and argmax, as far as the objective's terms read them.
+    DISTILL_INLINE constexpr void scan_teacher(const std::array<double, groups>& inverse_temperatures) {
+        const bool wants_argmax = in_.teacher_token == in_.unknown_token && wants(objective_, fields::teacher_label);
+        const bool wants_softmax =
+            plan::reads_teacher ||
+            wants(objective_, in_.knows_teacher_log_prob ? fields::teacher : fields::teacher | fields::teacher_log_prob);
+        teacher_token_ = in_.teacher_token;
+        if (in_.teacher == nullptr) return;
+        if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax)
+            if (wants_softmax) {
+                const auto teacher =
+                    scan_row<plan::may_want_teacher_label>(team_, in_.teacher, in_.vocabulary, inverse_temperatures);
+                usable_ = usable_ && teacher.usable();
+                if (wants_argmax) teacher_token_ = teacher.argmax;
+                for (std::size_t g = 0; g < groups; ++g)
+                    teacher_[g] = softmax(teacher.maximum, inverse_temperatures[g], teacher.sums[g]);
+                return;
+            }
+        if constexpr (plan::may_want_teacher_label)
+            if (wants_argmax) {
+                const auto teacher = scan_row<true>(team_, in_.teacher, in_.vocabulary, std::array<double, 0>{});
+                usable_ = usable_ && teacher.usable();
+                teacher_token_ = teacher.argmax;
+            }
+    }
+
+    /// Terms that depend on the row as a whole become the ones to use in it; one of coefficient 0 costs nothing.
+    DISTILL_INLINE constexpr void fit_terms_to_row() {
+        for_each_term(objective_, [&]<class Term>(auto group, weighted<Term>& t) DISTILL_INLINE_LAMBDA {
+            if constexpr (row_dependent_term<Term>) {
+                constexpr std::size_t g = group();
+                constexpr bool reads_teacher = contains(needs_of<Term>(), fields::teacher);
+                if (t.weight != 0.0)
+                    t.value = t.value.for_row(
+                        whole_row<Team, Student, Teacher, reads_teacher>(team_, in_, student_[g], teacher_[g]));
+            }
+        });
+    }
+
     /// A token term's own contribution: it lives at one entry of one group.
     struct token_contribution {
         std::int64_t index;
@@ -197,15 +192,6 @@ private:
         return makers;
     }
 
-    /// The entry of group g from the logits at one place.
-    template <class Maker, class Number>
-    static DISTILL_INLINE constexpr entry<Number> make_entry(const Maker& maker, const Number& z, const Number& w) {
-        if constexpr (plan::reads_teacher)
-            return maker(z, w);
-        else
-            return maker(z);
-    }
-
     DISTILL_INLINE constexpr number load_teacher(const auto& at) const {
         if constexpr (plan::reads_teacher)
             return team_.load(in_.teacher, at);
@@ -227,7 +213,8 @@ private:
         number kept(empty_sum);
         [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
             const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
-                const summand<number> s = evaluate_group<g()>(objective_, make_entry(makers[g()], z, w));
+                const summand<number> s =
+                    evaluate_group<g()>(objective_, make_entry<plan::reads_teacher>(makers[g()], z, w));
                 result[0] = result[0] + s.value;
                 result[1 + g()] = s.dlogp;
                 kept = fma(s.dlogp, number(student_[g()].inverse_temperature), kept);
@@ -239,7 +226,7 @@ private:
         return result;
     }
 
-    /// Values and derivatives of the token terms, in double.
+    /// Values and derivatives of the terms at single tokens and of the normaliser, in double.
     DISTILL_INLINE constexpr row_outcome look_at_tokens(token_part_state& state) const {
         row_outcome outcome;
         std::size_t next = 0;
@@ -248,40 +235,55 @@ private:
                 constexpr std::size_t g = group();
                 const std::size_t slot = next++;
                 if (t.weight == 0.0) return;
-                const std::int64_t index = token_index(Term::token);
+                const std::int64_t index = token_index(t.value);
                 const double log_p = student_[g].log_probability(logit(in_.student, index));
                 const token_entry<exact> e{.log_p = log_p,
                                            .p = log_p > log_probability_floor ? std::exp(log_p) : 0.0,
                                            .old_log_prob = in_.old_log_prob,
-                                           .teacher_log_prob = in_.teacher_log_prob,
-                                           .advantage = in_.advantage};
+                                           .teacher_log_prob = teacher_log_prob<Term>(teacher_[g]),
+                                           .advantage = in_.advantage,
+                                           .sequence_log_ratio = in_.sequence_log_ratio};
                 const token_summand<exact> s = evaluate(t.value, e);
                 outcome.loss += t.weight * s.value.value;
                 outcome.clipped = outcome.clipped || s.clipped.value > 0.0;
                 outcome.guarded = outcome.guarded || s.guarded.value > 0.0;
                 state.contributions[slot] = {index, g, t.weight * s.dlogp.value};
                 state.moment[g] += t.weight * s.dlogp.value;
+            } else if constexpr (detail::is_part<Term, normalizer_part>) {
+                constexpr std::size_t g = group();
+                const softmax& s = student_[g];
+                const dual<exact> f = t.value(dual<exact>{s.maximum * s.inverse_temperature + s.log_sum, 1.0});
+                outcome.loss += t.weight * f.value.value;
+                // d(log sum exp(z / T)) / dz = p / T: the moment's part of the gradient, with the other sign.
+                state.moment[g] -= t.weight * f.derivative.value;
             }
         });
         return outcome;
     }
 
-    constexpr std::int64_t token_index(token_source source) const {
-        switch (source) {
-            case token_source::teacher_predicted:
-                return teacher_token_;
-            case token_source::label:
-                return in_.label;
-            default:
-                return in_.sampled_token;
-        }
+    template <class Term>
+    constexpr std::int64_t token_index(const Term& term) const {
+        if constexpr (Term::token == token_source::teacher_predicted)
+            return teacher_token_;
+        else if constexpr (Term::token == token_source::label)
+            return in_.label;
+        else if constexpr (Term::token == token_source::found_in_row)
+            return term.found;
+        else
+            return in_.sampled_token;
     }
 
-    /// One logit as the sweeps see it.
+    /// log q(y) as it was given, or at the group's temperature.
+    template <class Term>
+    constexpr double teacher_log_prob(const softmax& teacher) const {
+        if constexpr (contains(needs_of<Term>(), fields::teacher_log_prob))
+            if (!in_.knows_teacher_log_prob) return teacher.log_probability(logit(in_.teacher, in_.sampled_token));
+        return in_.teacher_log_prob;
+    }
+
     template <class Element>
     static constexpr double logit(const Element* row, std::int64_t index) {
-        const auto x = static_cast<double>(static_cast<real>(row[index]));
-        return x > masked_logit ? x : masked_logit;
+        return single_logit<real>(row, index);
     }
 
     constexpr std::array<double, groups> gradient_scales(double weight) const {
@@ -308,7 +310,8 @@ private:
             double value = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
-                    const entry<exact> e = make_entry(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
+                    const entry<exact> e =
+                        make_entry<plan::reads_teacher>(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
                     double at_token = 0.0;
                     for (const token_contribution& c : tokens.contributions)
                         if (c.index == first.index && c.group == g()) at_token += c.dlogp;
@@ -343,11 +346,12 @@ private:
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
                     if constexpr (plan::has_vocabulary_terms && !keeps_derivatives) {
-                        const entry<number> e = make_entry(makers[g()], z, load_teacher(at));
+                        const entry<number> e = make_entry<plan::reads_teacher>(makers[g()], z, load_teacher(at));
                         const summand<number> s = evaluate_group<g()>(objective_, e);
                         value = value + s.value;
                         dz = fma(s.dlogp, scale[g()], dz);
-                        if constexpr (plan::needs_moment || plan::token_terms > 0) dz = fma(e.p, scaled_moment[g()], dz);
+                        if constexpr (plan::needs_moment || plan::token_terms + plan::normalizer_terms > 0)
+                            dz = fma(e.p, scaled_moment[g()], dz);
                     } else {
                         dz = fma(makers[g()].probability(z), scaled_moment[g()], dz);
                     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <distill/core/score_function.hpp>
 #include <distill/core/term.hpp>
 
 #include <optional>
@@ -20,15 +21,13 @@ struct clipped_surrogate {
     using objective_part = token_part;
     static constexpr token_source token = token_source::sampled;
     static constexpr fields needs = fields::advantages | fields::old_log_probs;
-    static constexpr double log_ratio_guard = 20.0;
 
     double lower = 0.8;
     double upper = 1.2;
     std::optional<double> dual_clip{};
 
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        if (!(is_finite(lower) && is_finite(upper) && lower >= 0.0 && lower <= 1.0 && upper >= 1.0 && upper <= 1e6))
-            return "the ratio bounds satisfy 0 <= lower <= 1 <= upper <= 1e6";
+        if (const char* const error = detail::ratio_bounds_error(lower, upper)) return error;
         if (dual_clip && !(is_finite(*dual_clip) && *dual_clip > 1.0 && *dual_clip <= 1e6))
             return "dual_clip lies in (1, 1e6]";
         return nullptr;
@@ -36,10 +35,9 @@ struct clipped_surrogate {
 
     template <class T>
     constexpr token_summand<T> operator()(const token_entry<T>& e) const {
-        const T zero(0.0), one(1.0), guard(log_ratio_guard);
-        const T log_ratio = e.log_p - e.old_log_prob;
-        const T guarded = select(abs(log_ratio) > guard, one, zero);
-        const T ratio = exp(min(max(log_ratio, -guard), guard));
+        const T zero(0.0), one(1.0);
+        const detail::held<T> log_ratio(e.log_p - e.old_log_prob, T(-log_ratio_guard), T(log_ratio_guard));
+        const T ratio = exp(log_ratio.value);
         const T unclipped = ratio * e.advantage;
         const T bounded = min(max(ratio, T(lower)), T(upper)) * e.advantage;
         T objective = min(unclipped, bounded);
@@ -51,9 +49,9 @@ struct clipped_surrogate {
             clipped = max(clipped, dual_clipped);
         }
         return {.value = -objective,
-                .dlogp = select(max(clipped, guarded) > zero, zero, -unclipped),
+                .dlogp = select(max(clipped, log_ratio.outside) > zero, zero, -unclipped),
                 .clipped = clipped,
-                .guarded = guarded};
+                .guarded = log_ratio.outside};
     }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <distill/core/score_function.hpp>
 #include <distill/core/term.hpp>
 
 namespace distill {
@@ -17,7 +18,7 @@ enum class kl_estimate {
 /// Summand      -log r, (log r)^2 / 2 or r - 1 - log r
 /// Derivative   k2: -log r, whose expectation over y ~ p is the gradient of KL(p || q). k3: 1 - r, whose expectation is the
 ///              gradient of KL(q || p). k1 gives 1 at y, whatever the teacher says: it does not compile
-/// Domain       teacher_log_probs is log q(y) at the student's temperature. log r is held to [-20, 20], value and derivative,
+/// Domain       log q(y) is batch.teacher_log_probs, at the student's temperature, or read off dense teacher logits. log r is held to [-20, 20], value and derivative,
 ///              and rows outside are counted as guarded
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     computed once per row in double, from a normaliser that fp32 logits give to 3e-8
@@ -29,20 +30,18 @@ struct kl_estimator : token_term<kl_estimator<Value, Gradient>> {
         "distill: the derivative of k1 = log p - log q is the same for every teacher: descend k2, which is reverse KL, "
         "or k3, which is forward KL");
     static constexpr token_source token = token_source::sampled;
-    static constexpr fields needs = fields::teacher_log_probs;
-    static constexpr double log_ratio_guard = 20.0;
+    static constexpr fields needs = fields::teacher_log_prob;
 
     template <class T>
     constexpr token_summand<T> operator()(const token_entry<T>& e) const {
-        const T guard(log_ratio_guard), log_ratio = e.log_p - e.teacher_log_prob;
-        const T held = min(max(log_ratio, -guard), guard);
-        const T excess = expm1(-held);  // r - 1
-        return {.value = Value == kl_estimate::k1   ? held
-                         : Value == kl_estimate::k2 ? T(0.5) * held * held
-                                                    : excess + held,
-                .dlogp = Gradient == kl_estimate::k2 ? held : -excess,
+        const detail::held<T> log_ratio(e.log_p - e.teacher_log_prob, T(-log_ratio_guard), T(log_ratio_guard));
+        const T excess = expm1(-log_ratio.value);  // r - 1
+        return {.value = Value == kl_estimate::k1   ? log_ratio.value
+                         : Value == kl_estimate::k2 ? T(0.5) * log_ratio.value * log_ratio.value
+                                                    : excess + log_ratio.value,
+                .dlogp = Gradient == kl_estimate::k2 ? log_ratio.value : -excess,
                 .clipped = T(0.0),
-                .guarded = select(abs(log_ratio) > guard, T(1.0), T(0.0))};
+                .guarded = log_ratio.outside};
     }
 };
 

@@ -3,6 +3,7 @@
 
 #include <distill/core/error.hpp>
 #include <distill/core/number.hpp>
+#include <distill/core/offsets.hpp>
 #include <distill/core/row_array.hpp>
 
 #include <cmath>
@@ -31,10 +32,7 @@ void group_advantages(row_values rewards, row_indices group_offsets, std::span<F
                             std::to_string(count));
     if (!(is_finite(epsilon) && epsilon >= 0.0))
         return report_error("epsilon is " + std::to_string(epsilon) + ", expected at least 0");
-    if (group_offsets.size() < 1 || group_offsets[0] != 0 || group_offsets[group_offsets.size() - 1] != count)
-        return report_error("group_offsets start at 0 and end at the number of rewards, " + std::to_string(count));
-    for (std::ptrdiff_t g = 0; g + 1 < group_offsets.size(); ++g)
-        if (group_offsets[g] > group_offsets[g + 1]) return report_error("group_offsets decrease at " + std::to_string(g));
+    if (!detail::offsets_cover("group_offsets", group_offsets, count)) return;
 
     for (std::ptrdiff_t g = 0; g + 1 < group_offsets.size(); ++g) {
         const auto begin = static_cast<std::ptrdiff_t>(group_offsets[g]);

@@ -1,4 +1,5 @@
 #include <distill/composition/tgpo.hpp>
+#include <distill/composition/vopd.hpp>
 #include <distill/core/scalar.hpp>
 #include <distill/core/term.hpp>
 #include <distill/core/term_from.hpp>
@@ -8,7 +9,9 @@
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/divergence/jensen_shannon.hpp>
 #include <distill/divergence/reverse_kl.hpp>
+#include <distill/divergence/uniform_cross_entropy.hpp>
 #include <distill/kernel/plan.hpp>
+#include <distill/normalizer/z_loss.hpp>
 #include <distill/token/cross_entropy.hpp>
 #include <distill/token/policy_gradient.hpp>
 
@@ -120,6 +123,17 @@ TEST_CASE("a token term of weight 0 asks for no field") {
     CHECK(detail::needed_fields(0.0 * (cross_entropy{} + policy_gradient{})) == fields::none);
 }
 
+TEST_CASE("what is marked per_row is marked in every term, whatever is done to it afterwards") {
+    const auto marked = 0.5 * per_row(2.0 * forward_kl{} + cross_entropy{}) + reverse_kl{};
+    const auto& terms = std::get<0>(marked.groups).terms;
+    CHECK(std::get<0>(terms).per_row);
+    CHECK(std::get<0>(terms).weight == 1.0);
+    CHECK(std::get<1>(terms).per_row);
+    CHECK(!std::get<2>(terms).per_row);
+    CHECK(contains(detail::needed_fields(marked), fields::coefficients));
+    CHECK(!contains(detail::needed_fields(as_objective(reverse_kl{})), fields::coefficients));
+}
+
 TEST_CASE("what an objective asks of a row is known from its type") {
     using kl = kernel::plan<decltype(as_objective(forward_kl{}))>;
     static_assert(kl::has_vocabulary_terms && kl::reads_teacher && !kl::needs_moment && kl::token_terms == 0);
@@ -127,11 +141,15 @@ TEST_CASE("what an objective asks of a row is known from its type") {
     static_assert(both::needs_moment && both::groups == 1);
     using tokens = kernel::plan<decltype(as_objective(tgpo{}))>;
     static_assert(!tokens::has_vocabulary_terms && !tokens::reads_teacher && !tokens::needs_moment);
-    static_assert(tokens::token_terms == 2 && tokens::wants_teacher_label);
+    static_assert(tokens::token_terms == 2 && tokens::may_want_teacher_label);
     using bonus = kernel::plan<decltype(entropy{} + cross_entropy{})>;
-    static_assert(bonus::has_vocabulary_terms && !bonus::reads_teacher && !bonus::wants_teacher_label);
+    static_assert(bonus::has_vocabulary_terms && !bonus::reads_teacher && !bonus::may_want_teacher_label);
     using hinton = kernel::plan<decltype(cross_entropy{} + at_temperature(temperature{2.0}, forward_kl{}))>;
     static_assert(hinton::groups == 2 && hinton::reads_teacher);
+    using shaped = kernel::plan<decltype(vopd{} + z_loss{} + at_temperature(temperature{2.0}, uniform_cross_entropy{}))>;
+    static_assert(shaped::normalizer_terms == 1 && shaped::token_terms == 1 && shaped::has_row_dependent_terms);
+    static_assert(shaped::may_want_teacher_softmax && !shaped::reads_teacher && !tokens::has_row_dependent_terms);
+    static_assert(shaped::inherits_temperature[0] && !shaped::inherits_temperature[1]);
     CHECK(hinton::groups == 2);
 }
 

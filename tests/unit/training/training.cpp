@@ -71,10 +71,11 @@ TEST_CASE("advantages may take the place of the rewards") {
 TEST_CASE("sizes and offsets that do not fit are refused, and nothing is written") {
     const std::vector<double> rewards{1.0, 2.0, 3.0};
     CHECK(refusal(rewards, {0, 3}, 3) == "accepted");
+    const std::string sentence = "distill: group_offsets start at 0, never decrease and end at the number of rows, 3";
     CHECK(refusal(rewards, {0, 3}, 2) == "distill: advantages has 2 elements, rewards has 3");
     for (const std::vector<std::int32_t>& offsets : {std::vector<std::int32_t>{}, {0}, {1, 3}, {0, 2}, {0, 4}})
-        CHECK(refusal(rewards, offsets, 3) == "distill: group_offsets start at 0 and end at the number of rewards, 3");
-    CHECK(refusal(rewards, {0, 2, 1, 3}, 3) == "distill: group_offsets decrease at 1");
+        CHECK(refusal(rewards, offsets, 3) == sentence);
+    CHECK(refusal(rewards, {0, 2, 1, 3}, 3) == sentence);
     CHECK(refusal(rewards, {0, 3}, 3, -1.0) == "distill: epsilon is -1.000000, expected at least 0");
     CHECK(refusal(rewards, {0, 3}, 3, distill::quiet_nan()).starts_with("distill: epsilon is "));
 }

@@ -1,0 +1,79 @@
+/// Factors per row for batch.coefficients: which rows a term marked with per_row acts on, and how strongly.
+#pragma once
+
+#include <distill/core/error.hpp>
+#include <distill/core/number.hpp>
+#include <distill/core/row_array.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace distill {
+
+namespace detail {
+
+/// out[i] = factor(values[i]), after the check that both are of one size.
+template <class Float, class Factor>
+void gate(row_values values, std::span<Float> out, const Factor& factor) {
+    if (static_cast<std::ptrdiff_t>(out.size()) != values.size())
+        return report_error("out has " + std::to_string(out.size()) + " elements, values has " +
+                            std::to_string(values.size()));
+    for (std::ptrdiff_t i = 0; i < values.size(); ++i)
+        out[static_cast<std::size_t>(i)] = static_cast<Float>(factor(values[i]));
+}
+
+}  // namespace detail
+
+/// out[i] = 1 where values[i] > threshold, else 0: guidance on uncertain tokens, with the rows' entropies
+/// (`loss{entropy{}, ...}.per_token`; of the teacher, with the teacher's logits as the student).
+/// Errors: sizes that differ. Source of entropy gates: EOPD (arXiv 2603.07079), the teacher's entropy above 0.8 nats.
+template <class Float>
+void gate_above(row_values values, double threshold, std::span<Float> out) {
+    detail::gate(values, out, [=](double x) { return x > threshold ? 1.0 : 0.0; });
+}
+
+/// out[i] = 1 where values[i] < threshold, else 0: guidance on failed rollouts, with their rewards spread over rows.
+template <class Float>
+void gate_below(row_values values, double threshold, std::span<Float> out) {
+    detail::gate(values, out, [=](double x) { return x < threshold ? 1.0 : 0.0; });
+}
+
+/// out[i] = 1 / (1 + exp(advantages[i])): the sigmoid of -A, stronger guidance on worse rollouts.
+/// Errors: sizes that differ. Source: a variant in the public code of TGPO (arXiv 2605.13230).
+template <class Float>
+void gate_by_failure(row_values advantages, std::span<Float> out) {
+    detail::gate(advantages, out, [](double a) {
+        const double e = std::exp(-std::abs(a));
+        return (a > 0.0 ? e : 1.0) / (1.0 + e);
+    });
+}
+
+/// The value at `share` of the way up the sorted values, between neighbours in proportion: the threshold of "above the 0.8
+/// quantile". Rows of weight 0 do not count. Allocates a copy. Errors: no value that counts, a share outside [0, 1], sizes that
+/// differ.
+[[nodiscard]] inline double quantile(row_values values, double share, row_values weights = {}) {
+    const auto fail = [](const std::string& message) {
+        report_error(message);
+        return quiet_nan();
+    };
+    if (!weights.empty() && weights.size() != values.size())
+        return fail("weights has " + std::to_string(weights.size()) + " elements, values has " +
+                    std::to_string(values.size()));
+    if (!(is_finite(share) && share >= 0.0 && share <= 1.0))
+        return fail("share is " + std::to_string(share) + ", expected a number in [0, 1]");
+    std::vector<double> sorted;
+    for (std::ptrdiff_t i = 0; i < values.size(); ++i)
+        if (weights.empty() || weights[i] != 0.0) sorted.push_back(values[i]);
+    if (sorted.empty()) return fail("a quantile of no values");
+    std::sort(sorted.begin(), sorted.end());
+    const double place = share * static_cast<double>(sorted.size() - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const std::size_t above = std::min(below + 1, sorted.size() - 1);
+    return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+}  // namespace distill
