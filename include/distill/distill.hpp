@@ -51,3 +51,4 @@
 // Training loop
 #include <distill/training/annealing.hpp>
 #include <distill/training/group_advantages.hpp>
+#include <distill/training/padded_batch.hpp>
