@@ -71,5 +71,6 @@
 #include <distill/training/annealing.hpp>
 #include <distill/training/gate.hpp>
 #include <distill/training/group_advantages.hpp>
+#include <distill/training/padded_batch.hpp>
 #include <distill/training/sequence_means.hpp>
 #include <distill/training/shape_advantages.hpp>

@@ -40,7 +40,6 @@ OTHERS = {
     "backend/cuda": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
     "interop/eigen.hpp": {"Eigen"},
     "interop/xtensor.hpp": {"xtensor", "xtl"},
-    "interop/mdspan.hpp": {"experimental"},
     "interop/dlpack.hpp": {"dlpack"},
 }
 

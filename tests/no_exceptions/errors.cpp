@@ -1,5 +1,7 @@
 // Without exceptions every check is still there: the handler receives the message, and the call answers NaN.
 #include <distill/distill.hpp>
+#include <distill/interop/dlpack.hpp>
+#include <distill/interop/span.hpp>
 
 #include <doctest/doctest.h>
 
@@ -125,6 +127,18 @@ TEST_CASE("what is no loss reports to the same handler") {
     CHECK(calls == 1);
     CHECK(received == "distill: group_offsets start at 0 and end at the number of rewards, 2");
     CHECK(advantages == std::vector<float>(2, 42.0f));
+}
+
+TEST_CASE("a refused tensor is an absent view or an empty array") {
+    const handling scope;
+    const std::vector<float> values(5);
+    CHECK(distill::view_of(values, 2, 3).absent());
+    CHECK(received == "distill: a span of logits has 5 elements, its shape needs 6");
+    DLTensor tensor{};
+    tensor.device.device_type = kDLCUDA;
+    CHECK(distill::view_of<const float>(tensor).absent());
+    CHECK(distill::row_values_of(tensor).empty());
+    CHECK(calls == 3);
 }
 
 TEST_CASE("setting a handler answers the one before") {

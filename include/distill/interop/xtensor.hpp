@@ -1,15 +1,16 @@
-/// xtensor's containers and adaptors as views and per-row arrays. No copy.
+/// xtensor's containers, adaptors and strided views as views and per-row arrays. No copy.
 #pragma once
 
-#include <distill/core/error.hpp>
-#include <distill/core/logits_view.hpp>
-#include <distill/core/row_array.hpp>
+#include <distill/core/tensor_axes.hpp>
 
+#include <xtensor/xbuffer_adaptor.hpp>
 #include <xtensor/xcontainer.hpp>
+#include <xtensor/xexpression.hpp>
 #include <xtensor/xlayout.hpp>
+#include <xtensor/xstrided_view.hpp>
+#include <xtensor/xtensor_forward.hpp>
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace distill {
@@ -26,58 +27,83 @@ concept xtensor_container = requires(Container& c) {
     std::remove_cvref_t<Container>::static_layout;
 };
 
-/// An adaptor borrows; what it becomes when it is evaluated owns.
+/// An expression without an address: a sum that is not evaluated yet, a view that picks rows one by one.
+template <class Expression>
+concept xtensor_expression = xt::is_xexpression<std::remove_cvref_t<Expression>>::value && !xtensor_container<Expression>;
+
+/// True where the memory ends with the object: a container, an adaptor that took its buffer over, a view of such a temporary.
 template <class Container>
-inline constexpr bool owns_memory = std::is_same_v<Container, typename Container::temporary_type>;
+struct owns_memory : std::is_same<Container, typename Container::temporary_type> {};
+
+template <class Buffer>
+struct owns_buffer : std::true_type {};
+template <class Buffer>
+struct owns_buffer<Buffer&> : std::false_type {};
+template <class Pointer, class Allocator>
+struct owns_buffer<xt::xbuffer_adaptor<Pointer, xt::no_ownership, Allocator>> : std::false_type {};
+
+template <class Adaptor>
+requires requires { typename Adaptor::container_closure_type; }
+struct owns_memory<Adaptor> : owns_buffer<typename Adaptor::container_closure_type> {};
+
+template <class Closure>
+struct owns_closure : owns_memory<Closure> {};
+template <class Viewed>
+struct owns_closure<Viewed&> : std::false_type {};
+
+template <class Closure, class... Slices>
+struct owns_memory<xt::xview<Closure, Slices...>> : owns_closure<Closure> {};
+template <class Closure, class Shape, xt::layout_type layout, class Flat>
+struct owns_memory<xt::xstrided_view<Closure, Shape, layout, Flat>> : owns_closure<Closure> {};
+
+template <class Container>
+tensor_axes axes_of_xtensor(const Container& container) {
+    return axes_of(
+        static_cast<std::ptrdiff_t>(container.dimension()), [&](std::size_t axis) { return container.shape()[axis]; },
+        [&](std::size_t axis) { return container.strides()[axis]; });
+}
 
 }  // namespace detail
 
-/// The view of a two-dimensional row-major container or adaptor [rows, vocabulary]. Errors: another number of dimensions, a
-/// vocabulary that is not contiguous.
+/// The view of a container, an adaptor or a strided view [rows, vocabulary] or [batch, time, vocabulary], mutable where its
+/// elements are. Errors: another number of dimensions, a vocabulary that is not contiguous, leading axes that do not run as
+/// one.
 template <detail::xtensor_container Container>
 [[nodiscard]] auto view_of(Container&& container) {
     using plain = std::remove_cvref_t<Container>;
     static_assert(plain::static_layout != xt::layout_type::column_major,
                   "distill: a column-major tensor has its vocabulary scattered over memory; use xt::layout_type::row_major");
-    static_assert(std::is_lvalue_reference_v<Container> || !detail::owns_memory<plain>,
+    static_assert(std::is_lvalue_reference_v<Container> || !detail::owns_memory<plain>::value,
                   "distill: a temporary tensor owns its memory and ends before the view does");
-    using element = std::remove_pointer_t<decltype(container.data())>;
-    if (container.dimension() != 2) {
-        report_error("an xtensor of logits has " + std::to_string(container.dimension()) + " dimensions, expected 2");
-        return logits_view<element>{};
-    }
-    const auto rows = static_cast<std::ptrdiff_t>(container.shape()[0]);
-    const auto vocabulary = static_cast<std::ptrdiff_t>(container.shape()[1]);
-    // xtensor writes a stride of 0 along an axis of length 1.
-    const auto row_stride = rows > 1 ? static_cast<std::ptrdiff_t>(container.strides()[0]) : vocabulary;
-    if (vocabulary > 1 && static_cast<std::ptrdiff_t>(container.strides()[1]) != 1) {
-        report_error("an xtensor of logits has an inner stride of " + std::to_string(container.strides()[1]) +
-                     ", expected 1");
-        return logits_view<element>{};
-    }
-    return logits_view<element>(container.data() + container.data_offset(), rows, vocabulary, row_stride);
+    return detail::logits_of("an xtensor", container.data() + container.data_offset(), detail::axes_of_xtensor(container));
 }
 
-/// Weights, advantages, log-probabilities or token ids from a contiguous one-dimensional container. Errors: another number
-/// of dimensions, a stride.
+/// Weights, advantages, log-probabilities or token ids from a contiguous container [rows] or [batch, time]. Errors: another
+/// number of dimensions, a stride.
 template <detail::xtensor_container Container>
 [[nodiscard]] auto values_of(Container&& container) {
     using plain = std::remove_cvref_t<Container>;
-    using element = typename plain::value_type;
-    static_assert(std::is_lvalue_reference_v<Container> || !detail::owns_memory<plain>,
+    static_assert(std::is_lvalue_reference_v<Container> || !detail::owns_memory<plain>::value,
                   "distill: a temporary tensor owns its memory and ends before the array does");
-    using array = std::conditional_t<std::is_integral_v<element>, row_indices, row_values>;
-    if (container.dimension() != 1) {
-        report_error("an xtensor of per-row numbers has " + std::to_string(container.dimension()) +
-                     " dimensions, expected 1");
-        return array{};
-    }
-    if (container.shape()[0] > 1 && container.strides()[0] != 1) {
-        report_error("an xtensor of per-row numbers has a stride of " + std::to_string(container.strides()[0]) +
-                     ", expected 1");
-        return array{};
-    }
-    return array(container.data() + container.data_offset(), container.shape()[0]);
+    using array = std::conditional_t<std::is_integral_v<typename plain::value_type>, row_indices, row_values>;
+    return detail::numbers_of<array>("an xtensor", container.data() + container.data_offset(),
+                                     detail::axes_of_xtensor(container));
+}
+
+/// An expression without an address and strides.
+template <detail::xtensor_expression Expression>
+void view_of(const Expression&) {
+    static_assert(sizeof(Expression) == 0,
+                  "distill: this xtensor expression is no memory with strides (a sum, a reshape_view, rows that are picked "
+                  "one by one); "
+                  "evaluate it into an xt::xtensor that outlives the view");
+}
+template <detail::xtensor_expression Expression>
+void values_of(const Expression&) {
+    static_assert(sizeof(Expression) == 0,
+                  "distill: this xtensor expression is no memory with strides (a sum, a reshape_view, rows that are picked "
+                  "one by one); "
+                  "evaluate it into an xt::xtensor that outlives the array");
 }
 
 }  // namespace distill

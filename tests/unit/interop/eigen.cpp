@@ -66,6 +66,7 @@ TEST_CASE("vectors are per-row arrays of their own type") {
     Eigen::VectorXi labels(7);
     weights.setConstant(0.5f);
     labels.setConstant(-100);
+    tokens.setConstant(3);
     static_assert(std::same_as<decltype(values_of(weights)), row_values>);
     static_assert(std::same_as<decltype(values_of(tokens)), row_indices>);
     CHECK(values_of(weights).address() == weights.data());
@@ -74,6 +75,12 @@ TEST_CASE("vectors are per-row arrays of their own type") {
     CHECK(values_of(advantages).address() == advantages.data());
     CHECK(values_of(tokens).size() == 6);
     CHECK(values_of(labels)[6] == -100);
+    const Eigen::VectorXi constant_labels = labels;
+    const Eigen::Matrix<std::int64_t, 1, Eigen::Dynamic> constant_tokens = tokens.transpose();
+    static_assert(std::same_as<decltype(values_of(constant_labels)), row_indices>);
+    CHECK(values_of(constant_labels).address() == constant_labels.data());
+    CHECK(values_of(constant_tokens).address() == constant_tokens.data());
+    CHECK(values_of(constant_tokens).size() == 6);
 }
 
 TEST_CASE("segments of vectors are per-row arrays too") {
