@@ -63,7 +63,7 @@ int main() {
         for (std::size_t v = 0; v < vocabulary; ++v)
             z[v] = w[v] + static_cast<float>(std::pow(10.0, -0.25 * i)) * direction[v];
         const double kl = library<double>(distill::reference{}, z, w), ours = library<float>(distill::eigen{}, z, w);
-        std::printf("%.4e\t%.4e\t%.4e\t%.4e\n", kl, textbook<float>(z, w), textbook<double>(z, w), ours);
+        std::printf("%.9e\t%.9e\t%.9e\t%.9e\n", kl, textbook<float>(z, w), textbook<double>(z, w), ours);
         const double error = std::abs(ours / kl - 1.0);
         holds = holds && ours >= 0.0 && (kl < 5e-7 || error <= 3e-3) && (kl < 1e-3 || error <= 1e-5);
     }

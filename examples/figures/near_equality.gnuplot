@@ -12,6 +12,7 @@ set bmargin 8
 set xlabel 'KL(q‖p), in double' offset 0,0.3
 set ylabel 'relative error in float'
 set grid xtics ytics lc rgb '#dddddd'
+set samples 800
 contract(kl) = kl >= 1e-3 ? 1e-5 : kl >= 5e-7 ? 3e-3 : 1/0
 plot table using 1:(abs($2/$1-1)) with linespoints pt 4 lw 2 lc rgb '#b2182b' title 'q (log q − log p)', \
      table using 1:(abs($3/$1-1)) with linespoints pt 6 lw 2 lc rgb '#ef8a62' title 'the same, sums in double', \
