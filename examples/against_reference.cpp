@@ -23,7 +23,6 @@ struct triangular_value : distill::term<triangular_value> {
 };
 
 using numbers = std::vector<double>;
-
 template <class Element, class Objective, class Backend>
 numbers gradient_of(const Objective& objective, const Backend& backend, const numbers& student, const numbers& teacher) {
     const std::vector<Element> z(student.begin(), student.end()), w(teacher.begin(), teacher.end());

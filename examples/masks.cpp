@@ -11,8 +11,7 @@ int main() {
     std::vector<float> logits;
     for (std::size_t i = 0; i < sequences * longest * vocabulary; ++i) logits.push_back(static_cast<float>(i * 5 % 7));
 
-    // The first rows_each rows of every sequence: rows of one view are equally far apart, so each sequence is its own call,
-    // or the last position stays in the view with weight 0. Here: weight 0.
+    // All positions stay in the view. The last of a sequence predicts nothing: weight 0, as prompts and padding have.
     std::vector<float> weights(sequences * longest);
     std::vector<std::int32_t> labels(sequences * longest, static_cast<std::int32_t>(distill::ignored_label));
     std::vector<std::int32_t> offsets{0};
