@@ -1,15 +1,21 @@
-"""Holds the documentation to the examples: code blocks and shown output are theirs, to the letter.
+"""Holds the documentation to the examples, to the headers and to itself.
 
 usage: check.py REPOSITORY
 
-* A ```cpp block of README.md or docs/*.md is a whole example, or a run of consecutive lines of one (leading spaces apart).
+* A ```cpp block of README.md or docs/**/*.md is a whole example, or a run of consecutive lines of one (leading spaces apart).
 * A ``` block without a language is a run of consecutive lines of a file in examples/expected/.
 * Code in a table's column `write` is a part of a line of an example.
+* A link leads to a file that exists and to a heading that it has; every page of docs/ is reached from docs/README.md.
+* docs/errors.md has every message of the headers, and no other.
 """
 
 import re
 import sys
 from pathlib import Path
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks(text: str):
@@ -41,29 +47,79 @@ def is_run_of(block, lines) -> bool:
     return any(lines[start : start + len(block)] == block for start in range(len(lines) - len(block) + 1))
 
 
-def main() -> int:
-    root = Path(sys.argv[1])
+def strange_blocks(root: Path, pages):
     examples = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/**/*.[ch]pp"))]
     outputs = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/expected/*.txt"))]
-    checked, failures = 0, 0
-    for document in [root / "README.md", *sorted(root.glob("docs/**/*.md"))]:
-        text = document.read_text(encoding="utf-8")
+    for page, text in pages.items():
         for line, code in to_write(text):
-            checked += 1
             if not any(code in written for example in examples for written in example):
-                failures += 1
-                print(f"{document.relative_to(root)}:{line}: no example has this code: {code}")
+                yield f"{page.relative_to(root)}:{line}: no example has this code: {code}"
         for line, language, block in blocks(text):
             sources = {"cpp": examples, "": outputs}.get(language)
-            if sources is None:
-                continue
-            checked += 1
-            if not any(is_run_of(block, source) for source in sources):
-                failures += 1
+            if sources is not None and not any(is_run_of(block, source) for source in sources):
                 kind = "no example has this code" if language == "cpp" else "no example prints this"
-                print(f"{document.relative_to(root)}:{line}: {kind}: {block[0] if block else ''}")
-    print(f"{checked} pieces checked, {failures} differ")
-    return 1 if failures or checked == 0 else 0
+                yield f"{page.relative_to(root)}:{line}: {kind}: {block[0] if block else ''}"
+
+
+def anchors(text: str):
+    """What a heading is reached by: lower case, spaces as hyphens, no punctuation."""
+    for heading in re.findall(r"^#+ +(.*)$", without_blocks(text), re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def broken_links(root: Path, pages):
+    reached = set()
+    for page, text in pages.items():
+        for link in re.findall(r"\]\(([^)\s]+)\)", without_blocks(text)):
+            if re.match(r"[a-z]+:", link):
+                continue
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            if page == root / "docs/README.md":
+                reached.add(target)
+            if not target.exists():
+                yield f"{page.relative_to(root)}: no such file: {link}"
+            elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
+                yield f"{page.relative_to(root)}: no such heading: {link}"
+    for page in pages:
+        if root / "docs" in page.parents and page != root / "docs/README.md" and page not in reached:
+            yield f"{page.relative_to(root)}: docs/README.md has no link to it"
+
+
+def is_sentence(text: str) -> bool:
+    return sum(bool(re.search("[A-Za-z]", word)) for word in text.split()) > 1
+
+
+def literals(header: str):
+    """The string literals of a header, those side by side joined."""
+    code = re.sub(r"//[^\n]*", "", header)
+    for literal in re.findall(r'"([^"\n]*)"', re.sub(r'"\s*\n\s*"', "", code)):
+        yield literal.removeprefix("distill: ").replace("`", "").strip(" ,:;")
+
+
+def strange_messages(root: Path, pages):
+    page = root / "docs/errors.md"
+    headers = sorted((root / "include").rglob("*.[chp]*"))
+    found = {text: path for path in headers for text in literals(path.read_text(encoding="utf-8")) if len(text) > 3}
+    rows = [row.replace("\\|", "|") for row in re.findall(r"^\| `([^`]+)` \|", pages[page], re.MULTILINE)]
+    for text, path in found.items():
+        if is_sentence(text) and not any(text in row for row in rows):
+            yield f"{path.relative_to(root)}: docs/errors.md does not have this message: {text}"
+    for row in rows:
+        rest = row
+        for text in sorted(found, key=len, reverse=True):
+            rest = rest.replace(text, "…")
+        if any(is_sentence(part) for part in rest.split("…")):
+            yield f"docs/errors.md: no header has this message: {row}"
+
+
+def main() -> int:
+    root = Path(sys.argv[1]).resolve()
+    paths = [root / "README.md", root / "CONTRIBUTING.md", *sorted(root.glob("docs/**/*.md"))]
+    pages = {path: path.read_text(encoding="utf-8") for path in paths}
+    failures = [f for rule in (strange_blocks, broken_links, strange_messages) for f in rule(root, pages)]
+    print("\n".join(failures) or f"{len(pages)} pages: every block, link and message is as it should be")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
