@@ -34,11 +34,13 @@
 #include <distill/token/kl_estimator.hpp>
 #include <distill/token/log_ratio_advantage.hpp>
 #include <distill/token/mixture_advantage.hpp>
+#include <distill/token/on_top_tokens.hpp>
 #include <distill/token/policy_gradient.hpp>
 #include <distill/token/power_advantage.hpp>
 #include <distill/token/sampled_guidance.hpp>
 #include <distill/token/sequence_surrogate.hpp>
 #include <distill/token/teacher_guidance.hpp>
+#include <distill/token/top_forward_kl.hpp>
 
 // Objectives: terms of the student's normaliser
 #include <distill/normalizer/z_loss.hpp>
@@ -67,6 +69,9 @@
 #include <distill/reduction/token_mean.hpp>
 #include <distill/reduction/token_sum.hpp>
 
+// How far apart student and teacher are
+#include <distill/diagnose.hpp>
+
 // Training loop
 #include <distill/training/annealing.hpp>
 #include <distill/training/gate.hpp>
@@ -74,3 +79,4 @@
 #include <distill/training/padded_batch.hpp>
 #include <distill/training/sequence_means.hpp>
 #include <distill/training/shape_advantages.hpp>
+#include <distill/training/summarize.hpp>

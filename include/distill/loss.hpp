@@ -7,6 +7,7 @@
 #include <distill/kernel/row_loop.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -31,8 +32,8 @@ struct job_archetype {};
 
 }  // namespace detail
 
-/// A backend runs a checked call: `run(job) const` calls kernel::run_rows for every block of rows and returns the blocks'
-/// sums added in their order.
+/// A backend runs a checked call: `run(job) const` calls job.run(team, begin, end) for every block of rows (kernel/row_loop.hpp) and
+/// returns the blocks' sums added in their order.
 template <class B>
 concept backend = std::copy_constructible<B> && requires(const B& b, const detail::job_archetype& job) {
     { b.run(job) } -> std::same_as<kernel::row_sums>;
@@ -105,11 +106,21 @@ public:
         return run(in, destination, row_losses);
     }
 
+    /// The loss and its gradient, with another job run on every row before the loss's own: in one traversal (diagnose.hpp).
+    template <class Student, class Teacher, class Job>
+    loss_result beside(const Job& before, const batch<Student, Teacher>& in,
+                       std::type_identity_t<gradient<Student>> destination) const {
+        return run(in, destination, no_rows{}, &before);
+    }
+
+    [[nodiscard]] constexpr const temperature& softmax_temperature() const noexcept { return temperature_; }
+
 private:
     using no_rows = std::span<double, 0>;
 
-    template <class Student, class Teacher, class Destination, class Rows>
-    loss_result run(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
+    template <class Student, class Teacher, class Destination, class Rows, class Before = std::nullptr_t>
+    loss_result run(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
+                    Before before = nullptr) const {
         static_assert(logit_element<Student> && logit_element<Teacher>,
                       "distill: logits are stored as float, double, or a 16-bit floating-point type");
         if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
@@ -134,7 +145,11 @@ private:
         else
             job.row_losses_wide = row_losses.data();
 
-        const kernel::row_sums sums = backend_.run(job);
+        kernel::row_sums sums;
+        if constexpr (std::is_same_v<Before, std::nullptr_t>)
+            sums = backend_.run(job);
+        else
+            sums = backend_.run(kernel::job_pair<std::remove_cvref_t<decltype(*before)>, decltype(job)>{*before, job});
         return {.value = sums.nonfinite_rows > 0   ? quiet_nan()
                          : totals.active_rows == 0 ? 0.0
                                                    : sums.weighted_loss / job.denominator,

@@ -26,8 +26,9 @@ LAYERS = {
     "backend": {"core", "kernel", "backend"},
     "backend/reference.hpp": {"core", "kernel"},
     "loss.hpp": {"core", "kernel"},
+    "diagnose.hpp": {"core", "divergence", "kernel", "loss.hpp"},
     "distill.hpp": {"core", "divergence", "token", "normalizer", "reduction", "training", "composition", "backend",
-                    "loss.hpp"},
+                    "loss.hpp", "diagnose.hpp"},
 }
 
 # The libraries of others that a header may name, as the first part of the include; elsewhere none.
@@ -46,7 +47,8 @@ OTHERS = {
 DOCUMENTED = ("divergence", "token", "normalizer")
 DOCUMENTATION = ("Summand", "Derivative", "Domain", "At p = q", "Accuracy", "Source")
 ONE_STRUCT = ("divergence", "token", "normalizer", "reduction", "composition")
-NAMED_AFTER_CONTENT = (*ONE_STRUCT, "training", "backend/executor", "backend/reference.hpp", "backend/eigen.hpp", "loss.hpp")
+NAMED_AFTER_CONTENT = (*ONE_STRUCT, "training", "backend/executor", "backend/reference.hpp", "backend/eigen.hpp", "loss.hpp",
+                       "diagnose.hpp")
 IN_UMBRELLA = ("divergence", "token", "normalizer", "reduction", "composition")
 LONGEST_HEADER, LARGEST_MEDIAN, LONGEST_CONTRIBUTING = 450, 120, 20
 

@@ -312,6 +312,45 @@ TEST_CASE("weights that are negative or not finite are refused") {
     }
 }
 
+TEST_CASE("top tokens that are no set of tokens with log-probabilities are refused") {
+    const example e = make_example("top tokens", rows, vocabulary);
+    std::vector<std::int64_t> ids{1, 2, 3, 4, 5, 6, 7, 8};
+    std::vector<double> log_probs(8, -1.0);
+    auto in = e.batch();
+    const auto found = [&] {
+        in.top_tokens = ids;
+        in.top_log_probs = log_probs;
+        return refusal(distill::top_forward_kl<>{}, in);
+    };
+    CHECK(refusal(distill::top_forward_kl<>{}, in) == "top_forward_kl needs batch.top_tokens, which is empty");
+    CHECK(found() == accepted);
+    ids[5] = 10;
+    CHECK(found() == "batch.top_tokens of row 2 hold 10, expected token ids in [0, 10), or -100");
+    ids[5] = -1;
+    CHECK(found() == "batch.top_tokens of row 2 hold -1, expected token ids in [0, 10), or -100");
+    ids[5] = 5;
+    CHECK(found() == "batch.top_tokens of row 2 hold 5 twice");
+    ids[4] = ids[5] = -100;
+    CHECK(found() == accepted);
+    log_probs[0] = 2.0;  // a logit
+    CHECK(found().starts_with("batch.top_log_probs of row 0 give a probability of 7.7"));
+    log_probs[0] = -infinity;
+    CHECK(found() == accepted);
+    std::vector<double> weights(rows, 1.0);
+    weights[3] = 0.0;
+    in.weights = weights;
+    ids[6] = 99, log_probs[7] = 5.0;
+    CHECK(found() == accepted);
+    log_probs.pop_back();
+    CHECK(found() == "batch.top_log_probs has 7 elements, batch.top_tokens has 8");
+    ids.pop_back();
+    CHECK(found() == "batch.top_tokens has 7 elements, expected 1 to 256 for each of the 4 rows of batch.student");
+    ids.resize(4 * 257), log_probs.resize(4 * 257);
+    CHECK(found() == "batch.top_tokens has 1028 elements, expected 1 to 256 for each of the 4 rows of batch.student");
+    in.top_tokens = distill::row_indices(static_cast<const std::int32_t*>(nullptr), 8);
+    CHECK(refusal(distill::top_forward_kl<>{}, in) == "batch.top_tokens or batch.top_log_probs is a null pointer");
+}
+
 TEST_CASE("token ids outside the vocabulary are refused where the row is active and a term reads them") {
     using namespace distill;
     example e = make_example("token ids", rows, vocabulary);
@@ -389,7 +428,7 @@ TEST_CASE("a gradient or row losses over the memory of a per-row array are refus
     using distill::batch, distill::row_indices, distill::row_values;
     const example e = make_example("array overlaps", rows, vocabulary);
     // Four 8-byte numbers inside what both outputs cover.
-    alignas(8) std::vector<float> memory(rows * vocabulary, 0.0f);
+    alignas(8) std::vector<float> memory(rows * vocabulary, 1.0f);
     const distill::gradient<float> gradient(memory.data(), rows, vocabulary);
     const std::span<float> row_losses(memory.data() + 6, rows);
     const auto check = [&](const std::string& name, auto set) {
@@ -407,6 +446,17 @@ TEST_CASE("a gradient or row losses over the memory of a per-row array are refus
     check("batch.teacher_tokens", [&](batch<float>& in) { in.teacher_tokens = indices; });
     check("batch.labels", [&](batch<float>& in) { in.labels = indices; });
     check("batch.old_log_probs", [&](batch<float>& in) { in.old_log_probs = values; });
+    check("batch.temperatures", [&](batch<float>& in) { in.temperatures = values; });
+    check("batch.coefficients", [&](batch<float>& in) { in.coefficients = values; });
+    check("batch.sequence_log_ratios", [&](batch<float>& in) { in.sequence_log_ratios = values; });
+    check("batch.top_tokens", [&](batch<float>& in) {
+        in.top_tokens = indices;
+        in.top_log_probs = zeros;
+    });
+    check("batch.top_log_probs", [&](batch<float>& in) {
+        in.top_tokens = in.tokens;
+        in.top_log_probs = values;
+    });
     check("batch.teacher_log_probs", [&](batch<float>& in) { in.teacher_log_probs = values; });
     check("batch.advantages", [&](batch<float>& in) { in.advantages = values; });
 

@@ -112,10 +112,10 @@ TEST_CASE("one entry: the derivative by hand is that of a dual number and that o
                     CAPTURE(log_p);
                     CAPTURE(log_q);
                     const auto e = entry_of(log_p, log_q);
-                    const auto s = distill::kernel::evaluate(term, e);
+                    const auto s = distill::evaluate(term, e);
                     CHECK(deviation(derivative_by_dual_number(term, e), s.dlogp.value) <= tolerance::rounding);
                     const double slope = five_point([&](double step) {
-                        return distill::kernel::evaluate(term, entry_of(log_p + step, log_q)).value.value;
+                        return distill::evaluate(term, entry_of(log_p + step, log_q)).value.value;
                     });
                     CHECK(deviation(slope, s.dlogp.value) <= tolerance::finite_difference);
                 }
@@ -133,10 +133,10 @@ TEST_CASE("one entry: the derivative by hand is that of a dual number and that o
                         CAPTURE(log_ratio);
                         CAPTURE(advantage);
                         const auto e = token_entry_of(log_p, log_p - log_ratio, advantage);
-                        const auto s = distill::kernel::evaluate(term, e);
+                        const auto s = distill::evaluate(term, e);
                         CHECK(deviation(derivative_by_dual_number(term, e), s.dlogp.value) <= tolerance::rounding);
                         const double slope = five_point([&](double step) {
-                            return distill::kernel::evaluate(term,
+                            return distill::evaluate(term,
                                                              token_entry_of(log_p + step, log_p - log_ratio, advantage))
                                 .value.value;
                         });
@@ -162,7 +162,7 @@ TEST_CASE("the gradient is h - p sum h over T, with h the terms' own derivatives
                 const Term value = fitted(term.value, {log_p, log_q});
                 if constexpr (distill::detail::is_part<Term, distill::vocabulary_part>) {
                     for (std::size_t v = 0; v < in.vocabulary; ++v) {
-                        const auto s = distill::kernel::evaluate(value, entry_of(log_p[v], log_q[v]));
+                        const auto s = distill::evaluate(value, entry_of(log_p[v], log_q[v]));
                         h[v] += term.weight * s.dlogp.value;
                         loss += term.weight * s.value.value;
                     }
@@ -176,7 +176,7 @@ TEST_CASE("the gradient is h - p sum h over T, with h the terms' own derivatives
                     if constexpr (Term::token == distill::token_source::found_in_row) tokens[3] = value.found;
                     const auto v = static_cast<std::size_t>(tokens[static_cast<std::size_t>(Term::token)]);
                     const auto s =
-                        distill::kernel::evaluate(value, token_entry_of(log_p[v], in.old_log_probs[0], in.advantages[0],
+                        distill::evaluate(value, token_entry_of(log_p[v], in.old_log_probs[0], in.advantages[0],
                                                                         in.teacher_log_probs[0], in.sequence_log_ratios[0]));
                     h[v] += term.weight * s.dlogp.value;
                     loss += term.weight * s.value.value;

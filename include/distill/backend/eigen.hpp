@@ -71,7 +71,7 @@ private:
         template <int Bytes>
         DISTILL_INLINE void operator()() const {
             const simd::team<real, Bytes / static_cast<int>(sizeof(real))> team{row_scratch};
-            sums = kernel::run_rows(team, job, begin, end);
+            sums = job.run(team, begin, end);
         }
     };
 };

@@ -67,7 +67,7 @@ struct reference {
         const kernel::row_blocks blocks{job.in.student.rows};
         kernel::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b)
-            sums = sums + kernel::run_rows(detail::single_lane{}, job, blocks.begin(b), blocks.end(b));
+            sums = sums + job.run(detail::single_lane{}, blocks.begin(b), blocks.end(b));
         return sums;
     }
 };

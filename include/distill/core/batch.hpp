@@ -4,6 +4,7 @@
 #include <distill/core/logits_view.hpp>
 #include <distill/core/row_array.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace distill {
@@ -25,12 +26,17 @@ struct batch {
     row_values teacher_log_probs{};        ///< log q(y); where it is empty, dense teacher logits give it
     row_values advantages{};               ///< A, per row
     row_indices sequence_offsets{};        ///< rows of sequence s are [offsets[s], offsets[s + 1])
-    row_values temperatures{};  ///< per row, > 0; the loss's temperature, student's and teacher's, is multiplied by it
-    row_values coefficients{};  ///< per row; factor of the terms that are marked with per_row
+    row_values temperatures{};   ///< per row, > 0; the loss's temperature, student's and teacher's, is multiplied by it
+    row_values coefficients{};   ///< per row; factor of the terms that are marked with per_row
+    row_indices top_tokens{};    ///< [rows, k]: k different token ids per row, ignored_label where a row has fewer
+    row_values top_log_probs{};  ///< [rows, k]: the teacher's log q of them, over the whole vocabulary
     row_values sequence_log_ratios{};  ///< mean over the row's sequence of log p(y) - log p_old(y)
 };
 
 /// The label of a row that has none. It masks the row where a term of the objective reads labels.
 inline constexpr std::int64_t ignored_label = -100;
+
+/// The most tokens of a row that batch.top_tokens may have.
+inline constexpr std::ptrdiff_t largest_token_set = 256;
 
 }  // namespace distill

@@ -24,6 +24,7 @@ concept logit_element = std::same_as<Element, float> || std::same_as<Element, do
 /// What a type is to the objective algebra: its member type `objective_part` is one of these.
 struct vocabulary_part {};   ///< a sum over the vocabulary: distill::term
 struct token_part {};        ///< a function of one token's log-probability: distill::token_term
+struct token_set_part {};    ///< a sum over a set of tokens and the rest of the vocabulary: distill::token_set_term
 struct normalizer_part {};   ///< a function of log sum exp(z / T): distill::normalizer_term
 struct composition_part {};  ///< a name for a sum of terms: has compose()
 struct objective_part {};    ///< a finished sum: distill::objective
@@ -66,6 +67,15 @@ concept single_token_term = detail::is_part<D, token_part> && std::copy_construc
     { D::token } -> std::convertible_to<token_source>;
 } && detail::answers<D, token_entry<detail::number_archetype>, token_summand<detail::number_archetype>,
                      detail::number_archetype>;
+
+/// A term of a token set is called as t.inside(entry<T>, token_set<T>) const for every token of the set and as
+/// t.outside(entry<T>) const for the rest of the vocabulary as one entry, for any number type T, and both return summand<T>.
+template <class D>
+concept single_token_set_term = detail::is_part<D, token_set_part> && std::copy_constructible<D> &&
+    requires(const D& d, const entry<detail::number_archetype>& e, const token_set<detail::number_archetype>& set) {
+    { d.inside(e, set) } -> std::same_as<summand<detail::number_archetype>>;
+    { d.outside(e) } -> std::same_as<summand<detail::number_archetype>>;
+};
 
 /// A normaliser's term is called as t(T) const with log sum_v exp(z_v / T), for any number type T, and returns T, which the
 /// library differentiates.

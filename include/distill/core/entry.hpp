@@ -61,6 +61,17 @@ struct token_summand {
     T guarded = T(0.0);
 };
 
+/// A set of tokens of one row: how much mass student and teacher have inside and outside of it. What is outside is at least
+/// smallest_outside: it is 1 less the rest, which fp32 logits give to 3e-8.
+template <class T>
+struct token_set {
+    T student_inside;
+    T teacher_inside;
+    T student_outside;
+    T teacher_outside;
+};
+inline constexpr double smallest_outside = 1e-7;
+
 /// The entry as a function of log p: dual numbers with d(log p) = 1 and d(p) = p.
 template <class T>
 DISTILL_INLINE constexpr entry<dual<T>> differentiable(const entry<T>& e) {

@@ -15,6 +15,7 @@ enum class fields : unsigned {
     advantages = 64,            ///< A
     coefficients = 128,         ///< a factor per row: per_row (core/term.hpp)
     sequence_log_ratios = 256,  ///< mean over the sequence of log p(y) - log p_old(y)
+    teacher_top_tokens = 512,   ///< the teacher's most probable tokens and their log-probabilities
 };
 
 constexpr fields operator|(fields a, fields b) noexcept {

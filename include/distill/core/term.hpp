@@ -36,6 +36,14 @@ struct token_term {
     using objective_part = token_part;
 };
 
+/// Base of a term of the teacher's most probable tokens, batch.top_tokens, and of what is left of the vocabulary:
+/// `inside(e, set)` is summed over the tokens, `outside(rest)` is added once, for the rest as one entry of its own.
+template <class Derived>
+struct token_set_term {
+    using objective_part = token_set_part;
+    static constexpr fields needs = fields::teacher_top_tokens;
+};
+
 /// Base of a term of the student's log-normaliser: `template <class T> constexpr T operator()(const T& log_normalizer) const`.
 template <class Derived>
 struct normalizer_term {
@@ -93,6 +101,11 @@ constexpr void check_term() {
         static_assert(vocabulary_term<Term>,
                       "distill: a divergence is called as d(entry<T>) const, for any number type T, and returns "
                       "summand<T> or T");
+    else if constexpr (is_part<Term, token_set_part>)
+        static_assert(
+            single_token_set_term<Term>,
+            "distill: a term of a token set is called as t.inside(entry<T>, token_set<T>) const and t.outside(entry<T>) "
+            "const, for any number type T, and both return summand<T>");
     else if constexpr (is_part<Term, normalizer_part>)
         static_assert(single_normalizer_term<Term>,
                       "distill: a normaliser's term is called as t(T) const, for any number type T, and returns T");

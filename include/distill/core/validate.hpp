@@ -8,6 +8,7 @@
 #include <distill/core/term.hpp>
 #include <distill/core/type_name.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -139,6 +140,35 @@ public:
         require(present, [&] { return std::string(reader) + " needs " + std::string(field) + ", which is empty"; });
     }
 
+    /// The teacher's most probable tokens: k per row, different, with log-probabilities of at most 1 together.
+    template <class Active>
+    void top_tokens(const row_indices& ids, const row_values& log_probs, std::ptrdiff_t rows, std::ptrdiff_t vocabulary,
+                    const Active& active) {
+        const std::ptrdiff_t k = rows == 0 ? 0 : ids.size() / rows;
+        const auto of_row = [](const char* name, std::ptrdiff_t row) {
+            return std::string(name) + " of row " + std::to_string(row);
+        };
+        for (std::ptrdiff_t row = 0; row < rows && error_.empty(); ++row) {
+            if (!active(row)) continue;
+            double mass = 0.0;
+            for (std::ptrdiff_t i = row * k; i < (row + 1) * k && error_.empty(); ++i) {
+                if (ids[i] == ignored_label) continue;
+                require(ids[i] >= 0 && ids[i] < vocabulary, [&] {
+                    return of_row("batch.top_tokens", row) + " hold " + std::to_string(ids[i]) +
+                           ", expected token ids in [0, " + std::to_string(vocabulary) + "), or -100";
+                });
+                for (std::ptrdiff_t j = row * k; j < i; ++j)
+                    require(ids[i] != ids[j],
+                            [&] { return of_row("batch.top_tokens", row) + " hold " + std::to_string(ids[i]) + " twice"; });
+                mass += std::exp(log_probs[i]);
+            }
+            require(!(mass > 1.0 + 1e-2), [&] {
+                return of_row("batch.top_log_probs", row) + " give a probability of " + std::to_string(mass) +
+                       ", expected at most 1";
+            });
+        }
+    }
+
     void offsets(const row_indices& offsets, std::ptrdiff_t rows) {
         if (offsets.empty()) return;
         const auto say = [](const std::string& rest) { return "batch.sequence_offsets " + rest; };
@@ -256,6 +286,10 @@ void check_batch(call_checker& check, const Objective& o, const temperature& t, 
                          no_rows || !in.teacher_log_probs.empty() || !in.teacher.absent());
         if (asks(fields::advantages)) check.needed(term, "batch.advantages", no_rows || !in.advantages.empty());
         if (asks(fields::coefficients)) check.needed(term, "batch.coefficients", no_rows || !in.coefficients.empty());
+        if (asks(fields::teacher_top_tokens)) {
+            check.needed(term, "batch.top_tokens", no_rows || !in.top_tokens.empty());
+            check.needed(term, "batch.top_log_probs", no_rows || !in.top_log_probs.empty());
+        }
         if (asks(fields::sequence_log_ratios))
             check.needed(term, "batch.sequence_log_ratios", no_rows || !in.sequence_log_ratios.empty());
     });
@@ -264,6 +298,18 @@ void check_batch(call_checker& check, const Objective& o, const temperature& t, 
     for_each_row_array(in, [&](std::string_view name, const auto& array) { check.one_per_row(name, array, rows); });
     if (!check.error().empty()) return;
 
+    if (!in.top_tokens.empty() || !in.top_log_probs.empty()) {
+        check.require(!in.top_tokens.dangling() && !in.top_log_probs.dangling(),
+                      [] { return std::string("batch.top_tokens or batch.top_log_probs is a null pointer"); });
+        check.require(in.top_tokens.size() == in.top_log_probs.size(), [&] {
+            return "batch.top_log_probs has " + std::to_string(in.top_log_probs.size()) +
+                   " elements, batch.top_tokens has " + std::to_string(in.top_tokens.size());
+        });
+        check.require(rows > 0 && in.top_tokens.size() % rows == 0 && in.top_tokens.size() / rows <= largest_token_set, [&] {
+            return "batch.top_tokens has " + std::to_string(in.top_tokens.size()) + " elements, expected 1 to " +
+                   std::to_string(largest_token_set) + " for each of the " + std::to_string(rows) + " rows of batch.student";
+        });
+    }
     check.offsets(in.sequence_offsets, rows);
     check.weights(in.weights);
     if (!check.error().empty()) return;
@@ -277,6 +323,8 @@ void check_batch(call_checker& check, const Objective& o, const temperature& t, 
     if (contains(needed, fields::teacher_label))
         check.token_ids("batch.teacher_tokens", in.teacher_tokens, vocabulary, active);
     if (reads_labels) check.token_ids("batch.labels", in.labels, vocabulary, active);
+    if (contains(needed, fields::teacher_top_tokens))
+        check.top_tokens(in.top_tokens, in.top_log_probs, rows, vocabulary, active);
     check.row_temperatures(in.temperatures, t, active);
 }
 
@@ -288,6 +336,8 @@ void check_output(call_checker& check, std::string_view name, const region& outp
     check.no_overlap(name, output, "batch.teacher", region_of(in.teacher));
     for_each_row_array(
         in, [&](std::string_view input, const auto& array) { check.no_overlap(name, output, input, region_of(array)); });
+    check.no_overlap(name, output, "batch.top_tokens", region_of(in.top_tokens));
+    check.no_overlap(name, output, "batch.top_log_probs", region_of(in.top_log_probs));
     check.no_overlap(name, output, "batch.sequence_offsets", region_of(in.sequence_offsets));
 }
 

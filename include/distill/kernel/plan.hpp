@@ -1,6 +1,8 @@
 /// What an objective asks of a row, known at compile time.
 #pragma once
 
+#include <distill/core/batch.hpp>
+#include <distill/core/evaluate.hpp>
 #include <distill/core/term.hpp>
 
 #include <array>
@@ -45,8 +47,14 @@ public:
     static constexpr std::array<bool, groups> inherits_temperature{detail::inherits_temperature<Groups>...};
     static constexpr std::size_t token_terms =
         (std::size_t{0} + ... + count<token_part>(static_cast<const Groups*>(nullptr)));
+    static constexpr std::size_t token_set_terms =
+        (std::size_t{0} + ... + count<token_set_part>(static_cast<const Groups*>(nullptr)));
     static constexpr std::size_t normalizer_terms =
         (std::size_t{0} + ... + count<normalizer_part>(static_cast<const Groups*>(nullptr)));
+
+    /// How many entries of a row may have a contribution of their own to the gradient.
+    static constexpr std::size_t single_entries =
+        token_terms + token_set_terms * static_cast<std::size_t>(largest_token_set);
 
     static constexpr bool has_vocabulary_terms =
         any([]<class Term>(std::type_identity<Term>) { return detail::is_part<Term, vocabulary_part>; });
@@ -110,31 +118,6 @@ constexpr bool wants(const Objective& o, fields any_of) {
             wanted = wanted || (contains(needs_of<Term>(), any_of) && t.weight != 0.0);
     });
     return wanted;
-}
-
-/// A term's answer; one that returns its value alone is differentiated.
-template <class Number, class Term>
-DISTILL_AROUND_USER_CODE constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {
-    if constexpr (requires {
-                      { term(e) } -> std::same_as<summand<Number>>;
-                  }) {
-        return term(e);
-    } else {
-        const dual<Number> value = term(differentiable(e));
-        return {value.value, value.derivative};
-    }
-}
-
-template <class Number, class Term>
-DISTILL_AROUND_USER_CODE constexpr token_summand<Number> evaluate(const Term& term, const token_entry<Number>& e) {
-    if constexpr (requires {
-                      { term(e) } -> std::same_as<token_summand<Number>>;
-                  }) {
-        return term(e);
-    } else {
-        const dual<Number> value = term(differentiable(e));
-        return {value.value, value.derivative};
-    }
 }
 
 /// The sum of nothing. Unlike x + 0.0, x - 0.0 is x to every compiler: a sum of one term costs no addition.

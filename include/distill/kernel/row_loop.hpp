@@ -20,6 +20,19 @@ struct element_of<gradient<Element>> {
     using type = Element;
 };
 
+/// Totals over some rows; blocks of rows add up in their order.
+struct row_sums {
+    double weighted_loss = 0.0;
+    std::ptrdiff_t nonfinite_rows = 0;
+    std::ptrdiff_t clipped_rows = 0;
+    std::ptrdiff_t guarded_rows = 0;
+
+    friend constexpr row_sums operator+(const row_sums& a, const row_sums& b) {
+        return {a.weighted_loss + b.weighted_loss, a.nonfinite_rows + b.nonfinite_rows, a.clipped_rows + b.clipped_rows,
+                a.guarded_rows + b.guarded_rows};
+    }
+};
+
 /// One checked call, as a backend receives it. Destination is gradient<Element>, or no_gradient.
 template <class Objective, class Reduction, class Student, class Teacher, class Destination>
 struct job {
@@ -40,22 +53,13 @@ struct job {
     float* row_losses_narrow = nullptr;
     double* row_losses_wide = nullptr;
 
+    /// Rows [begin, end).
+    template <class Team>
+    DISTILL_INLINE constexpr row_sums run(const Team& team, std::ptrdiff_t begin, std::ptrdiff_t end) const;
+
     constexpr void store_row_loss(std::ptrdiff_t row, double loss) const {
         if (row_losses_narrow != nullptr) row_losses_narrow[row] = static_cast<float>(loss);
         if (row_losses_wide != nullptr) row_losses_wide[row] = loss;
-    }
-};
-
-/// Totals over some rows; blocks of rows add up in their order.
-struct row_sums {
-    double weighted_loss = 0.0;
-    std::ptrdiff_t nonfinite_rows = 0;
-    std::ptrdiff_t clipped_rows = 0;
-    std::ptrdiff_t guarded_rows = 0;
-
-    friend constexpr row_sums operator+(const row_sums& a, const row_sums& b) {
-        return {a.weighted_loss + b.weighted_loss, a.nonfinite_rows + b.nonfinite_rows, a.clipped_rows + b.clipped_rows,
-                a.guarded_rows + b.guarded_rows};
     }
 };
 
@@ -100,6 +104,13 @@ DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
     input.knows_teacher_log_prob = !in.teacher_log_probs.empty();
     if (!in.advantages.empty()) input.advantage = in.advantages[row];
     if (!in.sequence_log_ratios.empty()) input.sequence_log_ratio = in.sequence_log_ratios[row];
+    if (!in.top_tokens.empty()) {
+        const std::ptrdiff_t k = in.top_tokens.size() / in.student.rows;
+        input.top_tokens = in.top_tokens;
+        input.top_log_probs = in.top_log_probs;
+        input.top_begin = row * k;
+        input.top_end = (row + 1) * k;
+    }
     if (!in.temperatures.empty()) input.temperature = in.temperatures[row];
     if (!in.coefficients.empty()) input.coefficient = in.coefficients[row];
     return input;
@@ -145,5 +156,35 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
     }
     return sums;
 }
+
+template <class Objective, class Reduction, class Student, class Teacher, class Destination>
+template <class Team>
+DISTILL_INLINE constexpr row_sums job<Objective, Reduction, Student, Teacher, Destination>::run(const Team& team,
+                                                                                                std::ptrdiff_t begin,
+                                                                                                std::ptrdiff_t end) const {
+    return run_rows(team, *this, begin, end);
+}
+
+/// A job of rows beside another one: on every row first `before`, then `after`, whose sums are the pair's.
+template <class Before, class After>
+struct job_pair {
+    using student_type = typename After::student_type;
+    using teacher_type = typename After::teacher_type;
+    static constexpr bool keeps_derivatives = After::keeps_derivatives;
+
+    const Before& before;
+    const After& after;
+    const batch<student_type, teacher_type>& in = after.in;
+
+    template <class Team>
+    DISTILL_INLINE constexpr row_sums run(const Team& team, std::ptrdiff_t begin, std::ptrdiff_t end) const {
+        row_sums sums;
+        for (std::ptrdiff_t row = begin; row < end; ++row) {
+            static_cast<void>(before.run(team, row, row + 1));
+            sums = sums + after.run(team, row, row + 1);
+        }
+        return sums;
+    }
+};
 
 }  // namespace distill::kernel

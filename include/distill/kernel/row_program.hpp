@@ -165,8 +165,14 @@ private:
         double dlogp;
     };
     struct token_part_state {
-        std::array<token_contribution, plan::token_terms> contributions{};
+        std::array<token_contribution, plan::single_entries> contributions{};
+        std::size_t count = 0;
         std::array<double, groups> moment{};
+
+        constexpr void add(std::int64_t index, std::size_t group, double dlogp) {
+            contributions[count++] = {index, group, dlogp};
+            moment[group] += dlogp;
+        }
     };
 
     /// An entry of the gradient that differs from what the sweep writes, computed in double before the sweep overwrites z.
@@ -175,7 +181,7 @@ private:
         double value;
     };
     struct patch_list {
-        std::array<patch, plan::token_terms> entries{};
+        std::array<patch, plan::single_entries> entries{};
         std::size_t count = 0;
     };
 
@@ -229,11 +235,9 @@ private:
     /// Values and derivatives of the terms at single tokens and of the normaliser, in double.
     DISTILL_INLINE constexpr row_outcome look_at_tokens(token_part_state& state) const {
         row_outcome outcome;
-        std::size_t next = 0;
         for_each_term(objective_, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
             if constexpr (detail::is_part<Term, token_part>) {
                 constexpr std::size_t g = group();
-                const std::size_t slot = next++;
                 if (t.weight == 0.0) return;
                 const std::int64_t index = token_index(t.value);
                 const double log_p = student_[g].log_probability(logit(in_.student, index));
@@ -247,8 +251,10 @@ private:
                 outcome.loss += t.weight * s.value.value;
                 outcome.clipped = outcome.clipped || s.clipped.value > 0.0;
                 outcome.guarded = outcome.guarded || s.guarded.value > 0.0;
-                state.contributions[slot] = {index, g, t.weight * s.dlogp.value};
-                state.moment[g] += t.weight * s.dlogp.value;
+                state.add(index, g, t.weight * s.dlogp.value);
+            } else if constexpr (detail::is_part<Term, token_set_part>) {
+                constexpr std::size_t g = group();
+                if (t.weight != 0.0) outcome.loss += look_at_token_set(t, g, state);
             } else if constexpr (detail::is_part<Term, normalizer_part>) {
                 constexpr std::size_t g = group();
                 const softmax& s = student_[g];
@@ -259,6 +265,46 @@ private:
             }
         });
         return outcome;
+    }
+
+    /// The value of a term of a token set. With h_t its derivative with respect to log p of the rest as one entry, of mass p_t,
+    /// every entry outside has a part p_j h_t / p_t of it: the same as h_t / p_t less in the moment, and p_j h_t / p_t less at
+    /// every token of the set.
+    template <class Term>
+    constexpr double look_at_token_set(const weighted<Term>& t, std::size_t group, token_part_state& state) const {
+        const auto entry_at = [&](std::ptrdiff_t i) {
+            const double log_p = student_[group].log_probability(logit(in_.student, in_.top_tokens[i]));
+            const double given = in_.top_log_probs[i];
+            return set_entry(log_p, given < log_probability_floor ? log_probability_floor : given);
+        };
+        token_set<exact> set{0.0, 0.0, 1.0, 1.0};
+        for (std::ptrdiff_t i = in_.top_begin; i < in_.top_end; ++i) {
+            if (in_.top_tokens[i] == ignored_label) continue;
+            const entry<exact> e = entry_at(i);
+            set.student_inside = set.student_inside + e.p;
+            set.teacher_inside = set.teacher_inside + e.q;
+        }
+        set.student_outside = max(exact(1.0) - set.student_inside, exact(smallest_outside));
+        set.teacher_outside = max(exact(1.0) - set.teacher_inside, exact(smallest_outside));
+        const summand<exact> rest =
+            t.value.outside(set_entry(std::log(set.student_outside.value), std::log(set.teacher_outside.value)));
+        double value = rest.value.value;
+        const double per_mass = rest.dlogp.value / set.student_outside.value;
+        for (std::ptrdiff_t i = in_.top_begin; i < in_.top_end; ++i) {
+            if (in_.top_tokens[i] == ignored_label) continue;
+            const entry<exact> e = entry_at(i);
+            const summand<exact> s = t.value.inside(e, set);
+            value += s.value.value;
+            state.add(in_.top_tokens[i], group, t.weight * (s.dlogp.value - e.p.value * per_mass));
+        }
+        return t.weight * value;
+    }
+
+    static constexpr entry<exact> set_entry(double log_p, double log_q) {
+        const double p = log_p > log_probability_floor ? std::exp(log_p) : 0.0;
+        const double q = log_q > log_probability_floor ? std::exp(log_q) : 0.0;
+        const double log_ratio = log_p - log_q;
+        return {log_p, p, log_q, q, log_ratio, std::abs(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q};
     }
 
     template <class Term>
@@ -299,7 +345,8 @@ private:
                                                      const std::array<double, groups>& scales,
                                                      const std::array<double, groups>& moment) const {
         patch_list patches;
-        for (const token_contribution& first : tokens.contributions) {
+        for (std::size_t n = 0; n < tokens.count; ++n) {
+            const token_contribution& first = tokens.contributions[n];
             bool done = first.dlogp == 0.0;
             for (std::size_t i = 0; i < patches.count; ++i) done = done || patches.entries[i].index == first.index;
             if (done) continue;
@@ -313,8 +360,9 @@ private:
                     const entry<exact> e =
                         make_entry<plan::reads_teacher>(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
                     double at_token = 0.0;
-                    for (const token_contribution& c : tokens.contributions)
-                        if (c.index == first.index && c.group == g()) at_token += c.dlogp;
+                    for (std::size_t i = 0; i < tokens.count; ++i)
+                        if (const token_contribution& c = tokens.contributions[i]; c.index == first.index && c.group == g())
+                            at_token += c.dlogp;
                     const double h = evaluate_group<g()>(objective_, e).dlogp.value;
                     // at_token - p * moment, with the part of the moment that comes from this very token taken out.
                     value +=
@@ -350,7 +398,7 @@ private:
                         const summand<number> s = evaluate_group<g()>(objective_, e);
                         value = value + s.value;
                         dz = fma(s.dlogp, scale[g()], dz);
-                        if constexpr (plan::needs_moment || plan::token_terms + plan::normalizer_terms > 0)
+                        if constexpr (plan::needs_moment || plan::single_entries + plan::normalizer_terms > 0)
                             dz = fma(e.p, scaled_moment[g()], dz);
                     } else {
                         dz = fma(makers[g()].probability(z), scaled_moment[g()], dz);

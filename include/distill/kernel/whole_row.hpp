@@ -1,6 +1,7 @@
 /// Sums over a row, for the row program's own sweeps and for terms that depend on the row as a whole.
 #pragma once
 
+#include <distill/core/row_array.hpp>
 #include <distill/core/scalar.hpp>
 #include <distill/kernel/softmax.hpp>
 
@@ -26,6 +27,9 @@ struct row_input {
     bool knows_teacher_log_prob = true;  ///< false: it is read off the teacher's row
     double advantage = 0.0;
     double sequence_log_ratio = 0.0;
+    row_indices top_tokens{};  ///< of all rows; this one's are [top_begin, top_end)
+    row_values top_log_probs{};
+    std::ptrdiff_t top_begin = 0, top_end = 0;
     double temperature = 1.0;
     double coefficient = 1.0;
 

@@ -157,7 +157,7 @@ TEST_CASE("a lambda is a term, and is differentiated where it returns its value 
     const auto own = term_from([](const auto& e) { return e.p * e.log_ratio; });
     static_assert(vocabulary_term<std::remove_const_t<decltype(own)>>);
     const entry<scalar<double>> e{.log_p = -1.0, .p = 0.25, .log_q = -1.5, .q = 0.1, .log_ratio = 0.5, .difference = 0.15};
-    const auto s = kernel::evaluate(own, e);
+    const auto s = evaluate(own, e);
     CHECK(s.value.value == doctest::Approx(0.125));
     CHECK(s.dlogp.value == doctest::Approx(0.25 * 0.5 + 0.25));
     CHECK(terms_of(0.5 * own + forward_kl{}).front().starts_with("term_from 0.50"));

@@ -1,0 +1,178 @@
+/// How far student and teacher are apart, row by row.
+#pragma once
+
+#include <distill/core/error.hpp>
+#include <distill/core/evaluate.hpp>
+#include <distill/core/row_diagnosis.hpp>
+#include <distill/core/validate.hpp>
+#include <distill/divergence/entropy.hpp>
+#include <distill/divergence/forward_kl.hpp>
+#include <distill/divergence/jensen_shannon.hpp>
+#include <distill/divergence/reverse_kl.hpp>
+#include <distill/divergence/total_variation.hpp>
+#include <distill/kernel/row_loop.hpp>
+#include <distill/kernel/top_entries.hpp>
+#include <distill/loss.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace distill {
+
+namespace detail {
+
+/// What a diagnosis reads, in the words of an objective: the teacher's logits, and the tokens where there are some.
+struct diagnosis_of_rows : term<diagnosis_of_rows> {
+    template <class T>
+    constexpr summand<T> operator()(const entry<T>& e) const {
+        return {e.difference, e.difference};
+    }
+};
+struct diagnosis_of_tokens : token_term<diagnosis_of_tokens> {
+    static constexpr token_source token = token_source::sampled;
+    template <class T>
+    constexpr token_summand<T> operator()(const token_entry<T>& e) const {
+        return {.value = e.log_p, .dlogp = e.p};
+    }
+};
+
+/// A job of a backend, beside the loss's own (kernel/row_loop.hpp).
+template <class Student, class Teacher>
+struct diagnosis_job {
+    using student_type = Student;
+    using teacher_type = Teacher;
+    static constexpr bool keeps_derivatives = false;
+
+    const batch<Student, Teacher>& in;
+    temperature softmax_temperature;
+    std::span<row_diagnosis> rows;
+
+    template <class Team>
+    DISTILL_INLINE kernel::row_sums run(const Team& team, std::ptrdiff_t begin, std::ptrdiff_t end) const {
+        for (std::ptrdiff_t row = begin; row < end; ++row) {
+            row_diagnosis& found = rows[static_cast<std::size_t>(row)];
+            found = {};
+            if (in.weights.empty() || in.weights[row] != 0.0) look_at(team, row, found);
+        }
+        return {};
+    }
+
+private:
+    template <class Team>
+    DISTILL_INLINE void look_at(const Team& team, std::ptrdiff_t row, row_diagnosis& found) const {
+        using real = typename Team::real;
+        const double factor = in.temperatures.empty() ? 1.0 : in.temperatures[row];
+        const std::array<double, 1> inverse_student{1.0 / (softmax_temperature.student * factor)},
+            inverse_teacher{1.0 / (softmax_temperature.teacher * factor)};
+        const std::ptrdiff_t vocabulary = in.student.vocabulary;
+        const Student* const z = in.student.row(row);
+        const Teacher* const w = in.teacher.row(row);
+        const auto of_student = kernel::scan_row<true>(team, z, vocabulary, inverse_student);
+        const auto of_teacher = kernel::scan_row<true>(team, w, vocabulary, inverse_teacher);
+        found.state = row_state::nonfinite;
+        if (!of_student.usable() || !of_teacher.usable()) return;
+
+        const kernel::softmax p(of_student.maximum, inverse_student[0], of_student.sums[0]);
+        const kernel::softmax q(of_teacher.maximum, inverse_teacher[0], of_teacher.sums[0]);
+        const kernel::row_input<Student, Teacher> input{.student = z, .teacher = w, .vocabulary = vocabulary, .index = row};
+        const auto sums =
+            kernel::whole_row<Team, Student, Teacher, true>(team, input, p, q).template sums<6>([](const auto& e) {
+                return std::array{evaluate(forward_kl{}, e).value,     evaluate(reverse_kl{}, e).value,
+                                  evaluate(jensen_shannon{}, e).value, evaluate(total_variation{}, e).value,
+                                  evaluate(entropy{}, e).value,        -e.q * e.log_q};
+            });
+        found.state = row_state::diagnosed;
+        found.forward_kl = sums[0];
+        found.reverse_kl = sums[1];
+        found.jensen_shannon = sums[2];
+        found.total_variation = sums[3];
+        found.student_entropy = sums[4];
+        found.teacher_entropy = sums[5];
+        found.student_top = of_student.argmax;
+        found.teacher_top = of_teacher.argmax;
+        found.teacher_top_log_p = p.log_probability(kernel::single_logit<real>(z, found.teacher_top));
+        if (!in.tokens.empty()) {
+            found.has_token = true;
+            found.token = in.tokens[row];
+            found.token_log_p = p.log_probability(kernel::single_logit<real>(z, found.token));
+            found.token_log_q = q.log_probability(kernel::single_logit<real>(w, found.token));
+        }
+        count_most_probable(z, w, vocabulary, q, found);
+    }
+
+    static void count_most_probable(const Student* z, const Teacher* w, std::ptrdiff_t vocabulary, const kernel::softmax& q,
+                                    row_diagnosis& found) {
+        constexpr auto most = static_cast<std::size_t>(row_diagnosis::mass_sizes.back());
+        constexpr auto most_shared = static_cast<std::size_t>(row_diagnosis::overlap_sizes.back());
+        std::array<kernel::ranked_entry, 2 * most> buffer;
+        std::array<kernel::ranked_entry, 8 * most_shared> student_buffer;
+        const auto teacher = kernel::top_entries(w, vocabulary, most, std::span(buffer));
+        const auto student = kernel::top_entries(z, vocabulary, most_shared, std::span(student_buffer));
+
+        double mass = 0.0;
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < teacher.size(); ++i) {
+            if (teacher[i].value > masked_logit) mass += std::exp(q.log_probability(teacher[i].value));
+            while (next < row_diagnosis::mass_sizes.size() &&
+                   static_cast<std::size_t>(row_diagnosis::mass_sizes[next]) == i + 1)
+                found.teacher_mass[next++] = mass;
+        }
+        for (; next < row_diagnosis::mass_sizes.size(); ++next) found.teacher_mass[next] = mass;
+
+        for (std::size_t n = 0; n < row_diagnosis::overlap_sizes.size(); ++n) {
+            const auto k = std::min(static_cast<std::size_t>(row_diagnosis::overlap_sizes[n]), teacher.size());
+            std::size_t shared = 0;
+            for (std::size_t i = 0; i < k; ++i)
+                for (std::size_t j = 0; j < k; ++j) shared += teacher[i].index == student[j].index ? 1 : 0;
+            found.top_overlap[n] = static_cast<double>(shared) / static_cast<double>(k);
+        }
+    }
+};
+
+/// What is wrong with a batch to be diagnosed; empty where nothing is.
+template <class Student, class Teacher>
+std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_diagnosis> rows, const temperature& t) {
+    call_checker check;
+    check.temperature_in_domain(t);
+    const auto reads = 1.0 * diagnosis_of_rows{} + (in.tokens.empty() ? 0.0 : 1.0) * diagnosis_of_tokens{};
+    if (check.error().empty()) check_batch(check, reads, t, false, in);
+    check.require(static_cast<std::ptrdiff_t>(rows.size()) == in.student.rows, [&] {
+        return "rows has " + std::to_string(rows.size()) + " elements, batch.student has " +
+               std::to_string(in.student.rows) + " rows";
+    });
+    return check.error();
+}
+
+}  // namespace detail
+
+/// Writes what is known of every row of a batch of student and teacher logits, and of its sampled tokens where it has some:
+/// both KLs, Jensen-Shannon, total variation, entropies, most probable tokens, the sampled token's log-probabilities, exact
+/// overlap of the most probable tokens and the teacher's mass on them. Each row is read from memory once. Rows of weight 0 are
+/// not read. training/summarize.hpp makes means, standard errors and percentiles of it.
+///
+/// Errors (invalid_input, nothing is written): those of a loss's batch; a length of `rows` that is not the batch's.
+/// Source of the choice: the printout of llama.cpp's perplexity program, and the gap measures of arXiv 2605.13230's code.
+template <class Backend, class Student, class Teacher>
+void diagnose(const batch<Student, Teacher>& in, const Backend& backend, std::span<row_diagnosis> rows, temperature t = {}) {
+    if (const std::string error = detail::diagnosis_error(in, rows, t); !error.empty()) return report_error(error);
+    static_cast<void>(backend.run(detail::diagnosis_job<Student, Teacher>{in, t, rows}));
+}
+
+/// The same at the loss's temperature, beside the loss and its gradient: a row is read from memory once for all of them.
+template <class Objective, class Backend, class Reduction, class Student, class Teacher>
+loss_result diagnose(const loss<Objective, Backend, Reduction>& f, const batch<Student, Teacher>& in,
+                     std::type_identity_t<gradient<Student>> destination, std::span<row_diagnosis> rows) {
+    const temperature t = f.softmax_temperature();
+    if (const std::string error = detail::diagnosis_error(in, rows, t); !error.empty()) {
+        report_error(error);
+        return {.value = quiet_nan()};
+    }
+    return f.beside(detail::diagnosis_job<Student, Teacher>{in, t, rows}, in, destination);
+}
+
+}  // namespace distill
