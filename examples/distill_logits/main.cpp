@@ -15,29 +15,11 @@
 #include <vector>
 
 #include "escape.hpp"
+#include "gap.hpp"
 #include "logits_file.hpp"
 #include "rollout.hpp"
 
 namespace {
-
-void print_divergences(const rollout& r) {
-    const distill::batch<float> in = r.batch();
-    const std::size_t rows = r.student.shape(0);
-    std::size_t agree = 0;
-    for (std::size_t row = 0; row < rows; ++row) agree += argmax(r.student, row) == argmax(r.teacher, row) ? 1 : 0;
-
-    std::printf("\n%s: %zu rows, vocabulary %zu\n", r.name.c_str(), rows, r.student.shape(1));
-    std::printf("  forward KL(q||p)     %10.5f nats\n", mean(distill::forward_kl{}, in));
-    std::printf("  reverse KL(p||q)     %10.5f\n", mean(distill::reverse_kl{}, in));
-    std::printf("  Jensen-Shannon 0.5   %10.5f\n", mean(distill::jensen_shannon{0.5}, in));
-    std::printf("  entropy, student     %10.5f\n", mean(distill::entropy{}, in));
-    std::printf("  entropy, teacher     %10.5f\n", mean(distill::entropy{}, {.student = in.teacher}));
-    std::printf("  top-1 agreement      %9.1f %%\n", 100.0 * static_cast<double>(agree) / static_cast<double>(rows));
-    if (r.tokens.empty()) return;
-    const distill::batch<float> scored{.student = in.teacher, .labels = in.labels};
-    std::printf("  teacher perplexity   %10.3f   on the student's tokens (the student's own: %.3f)\n",
-                std::exp(mean(distill::cross_entropy{}, scored)), std::exp(mean(distill::cross_entropy{}, in)));
-}
 
 template <class Objective>
 void print_cost(const char* name, const Objective& objective, const distill::batch<float>& in) {
@@ -120,12 +102,13 @@ std::vector<rollout> bundled() {
 
 int main(int argc, char** argv) {
     CLI::App app{"Distillation objectives on logits of a language model"};
-    std::string student, teacher, tokens, table;
+    std::string student, teacher, tokens, table, histogram;
     int most_steps = 10000;
     app.add_option("student", student, "the student's logits, .npy [rows, vocabulary]; default: the bundled rollouts");
     app.add_option("teacher", teacher, "the teacher's logits, .npy of the same shape");
     app.add_option("--tokens", tokens, "the sampled tokens, .npy [rows]");
     app.add_option("--table", table, "also write the steps to this file, separated by tabs");
+    app.add_option("--histogram", histogram, "also write how many rows have which p(y*) to this file, separated by tabs");
     app.add_option("--most-steps", most_steps, "give up after so many steps");
     CLI11_PARSE(app, argc, argv);
     try {
@@ -136,11 +119,12 @@ int main(int argc, char** argv) {
         else
             rollouts.push_back({student + " and " + teacher, read_logits(student), read_logits(teacher),
                                 tokens.empty() ? std::vector<std::int64_t>{} : read_tokens(tokens)});
-        for (const rollout& r : rollouts) print_divergences(r);
+        for (const rollout& r : rollouts) gap::print(r);
         print_costs(rollouts.back());
         const auto outcomes = escape::run(rollouts.back(), 1e-3, most_steps);
         print_escape(outcomes, most_steps);
         if (!table.empty()) write_table(table, outcomes);
+        if (!histogram.empty()) gap::write_histogram(histogram, rollouts);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

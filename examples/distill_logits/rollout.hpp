@@ -30,12 +30,6 @@ inline std::int64_t argmax(const logits& z, std::size_t row) {
     return std::max_element(begin, begin + z.shape(1)) - begin;
 }
 
-// Mean over rows of one objective.
-template <class Objective>
-double mean(const Objective& objective, const distill::batch<float>& in) {
-    return distill::loss{objective, distill::eigen{}, distill::token_mean{}}(in).value;
-}
-
 // The probability that a model gives to one token per row.
 inline std::vector<double> probability_of(const std::vector<std::int64_t>& tokens, const logits& z) {
     std::vector<double> losses(tokens.size());
