@@ -1,11 +1,13 @@
 // What other systems compute, by their formulas in plain loops, beside the types here that compute it.
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <distill/distill.hpp>
 #include <vector>
 
 using numbers = std::vector<double>;
-const numbers student_logits{1, 2, 3, 4, -1}, teacher_logits{1, 3, 3, 2, 0};
+const numbers student_logits{1, 2, 3, 4, -1}, teacher_logits{1, 3, 3, 2, 0}, uniform(5, 0.2);
+const std::vector<std::int32_t> label{1};
 
 numbers softmax(const numbers& logits) {
     numbers probabilities;
@@ -32,9 +34,9 @@ numbers mix(double of_a, const numbers& a, const numbers& b) {
 template <class Objective>
 void line(const char* name, double theirs, const Objective& objective) {
     const distill::loss f{objective, distill::reference{}, distill::token_sum{}};
-    const double ours =
-        f(distill::batch<double>{.student = {student_logits.data(), 1, 5}, .teacher = {teacher_logits.data(), 1, 5}}).value;
-    std::printf("%-36s %.6f  %.6f\n", name, theirs, ours);
+    const distill::batch<double> in{
+        .student = {student_logits.data(), 1, 5}, .teacher = {teacher_logits.data(), 1, 5}, .labels = label};
+    std::printf("%-36s %.6f  %.6f\n", name, theirs, f(in).value);
 }
 
 int main() {
@@ -50,4 +52,8 @@ int main() {
     line("  less the teacher's entropy", -mean_log(q, p) - teacher_entropy, distill::forward_kl{});
     line("DistiLLM skewed_forward_kl, lam 0.1", -mean_log(q, m), distill::skew_forward_kl{0.1});
     line("  less the teacher's entropy", -mean_log(q, m) - teacher_entropy, distill::skew_forward_kl{0.1});
+    line("PyTorch, label_smoothing 0.1", -0.9 * std::log(p[1]) - 0.1 * mean_log(uniform, p),
+         distill::smoothed_cross_entropy{0.1});
+    const double log_normalizer = student_logits[0] - std::log(p[0]);
+    line("OLMo-core, z_loss_multiplier 1e-4", 1e-4 * log_normalizer * log_normalizer, 1e-4 * distill::z_loss{});
 }

@@ -7,6 +7,7 @@ usage: check.py REPOSITORY
 * Code in a table's column `write` is a part of a line of an example.
 * A link leads to a file that exists and to a heading that it has; every page of docs/ is reached from docs/README.md.
 * docs/errors.md has every message of the headers, and no other.
+* docs/objectives.md has a table's row for every term, composition and reduction, which is called as its header is.
 """
 
 import re
@@ -113,12 +114,21 @@ def strange_messages(root: Path, pages):
             yield f"docs/errors.md: no header has this message: {row}"
 
 
+def missing_objectives(root: Path, pages):
+    rows = re.findall(r"^\| `(\w+)", pages[root / "docs/objectives.md"], re.MULTILINE)
+    for folder in ("divergence", "token", "normalizer", "composition", "reduction"):
+        for path in sorted((root / "include/distill" / folder).glob("*.hpp")):
+            if path.stem not in rows:
+                yield f"{path.relative_to(root)}: docs/objectives.md has no row for {path.stem}"
+
+
 def main() -> int:
     root = Path(sys.argv[1]).resolve()
     paths = [root / "README.md", root / "CONTRIBUTING.md", *sorted(root.glob("docs/**/*.md"))]
     pages = {path: path.read_text(encoding="utf-8") for path in paths}
-    failures = [f for rule in (strange_blocks, broken_links, strange_messages) for f in rule(root, pages)]
-    print("\n".join(failures) or f"{len(pages)} pages: every block, link and message is as it should be")
+    rules = (strange_blocks, broken_links, strange_messages, missing_objectives)
+    failures = [failure for rule in rules for failure in rule(root, pages)]
+    print("\n".join(failures) or f"{len(pages)} pages: every block, link, message and row is as it should be")
     return 1 if failures else 0
 
 
