@@ -149,4 +149,51 @@ TEST_CASE("a coefficient that is not finite makes its own row NaN and no other")
     });
 }
 
+TEST_CASE("a number of the row that a term reads and that is not finite makes its own row NaN and no other") {
+    const auto hold = [](const auto& o, auto field, bool log_probability) {
+        const example e = make_example("numbers of rows", rows, vocabulary);
+        on_each_backend([&](const auto& backend) {
+            std::vector<double> numbers(rows, -1.5);
+            auto in = e.batch();
+            in.*field = numbers;
+            const outcome expected = together(o, backend, in, {});
+            CHECK(expected.result.nonfinite_rows == 0);
+            for (const float bad : {positive_nan, negative_nan, plus_infinity, minus_infinity}) {
+                CAPTURE(bad);
+                numbers[2] = static_cast<double>(bad);
+                const outcome found = together(o, backend, in, {});
+                const bool impossible_token = log_probability && same_bits(double{bad}, double{minus_infinity});
+                CHECK(found.result.nonfinite_rows == (impossible_token ? 0 : 1));
+                CHECK((impossible_token ? all_finite(found.gradient.row(2)) : all_nan(found.gradient.row(2))));
+                for (const std::ptrdiff_t row : {0, 1, 3, 4}) CHECK(same_row(found, expected, row));
+                numbers[2] = -1.5;
+            }
+        });
+    };
+    using in = batch<float>;
+    hold(policy_gradient{}, &in::advantages, false);
+    hold(clipped_surrogate{}, &in::advantages, false);
+    hold(clipped_surrogate{}, &in::old_log_probs, true);
+    hold(clipped_importance{}, &in::old_log_probs, true);
+    hold(kl_estimator<>{}, &in::teacher_log_probs, true);
+    hold(log_ratio_advantage<>{}, &in::teacher_log_probs, true);
+    hold(power_advantage<>{}, &in::teacher_log_probs, true);
+    hold(mixture_advantage<importance::ratio>{}, &in::old_log_probs, true);
+}
+
+TEST_CASE("a sequence's log-ratio that is not finite makes its own row NaN and no other") {
+    const example e = make_example("sequence ratios", rows, vocabulary);
+    on_each_backend([&](const auto& backend) {
+        std::vector<double> ratios(rows, 0.0);
+        auto in = e.batch();
+        in.sequence_log_ratios = ratios;
+        const outcome expected = together(sequence_surrogate{}, backend, in, {});
+        ratios[1] = quiet_nan();
+        const outcome found = together(sequence_surrogate{}, backend, in, {});
+        CHECK(found.result.nonfinite_rows == 1);
+        CHECK(all_nan(found.gradient.row(1)));
+        for (const std::ptrdiff_t row : {0, 2, 3, 4}) CHECK(same_row(found, expected, row));
+    });
+}
+
 }  // namespace conformance

@@ -42,6 +42,11 @@ constexpr bool is_finite(double x) noexcept {
     return (std::bit_cast<std::uint64_t>(x) & exponent) != exponent;
 }
 
+/// A logarithm of a probability: finite, or -infinity. Read from the bits too.
+constexpr bool is_log_probability(double x) noexcept {
+    return is_finite(x) || std::bit_cast<std::uint64_t>(x) == 0xfff0000000000000u;
+}
+
 /// A quiet NaN made from bits, which -ffast-math leaves alone.
 constexpr double quiet_nan() noexcept { return std::bit_cast<double>(std::uint64_t{0x7ff8000000000000u}); }
 

@@ -25,6 +25,7 @@
 #include <distill/kernel/element.hpp>
 #include <distill/kernel/plan.hpp>
 #include <distill/kernel/softmax.hpp>
+#include <distill/kernel/token_terms.hpp>
 #include <distill/kernel/whole_row.hpp>
 
 #include <array>
@@ -45,13 +46,6 @@ struct row_gradient {
 
 /// In place of a row_gradient where only the value is asked.
 struct no_gradient {};
-
-struct row_outcome {
-    double loss = 0.0;
-    bool finite = true;  ///< false: the row's logits or numbers are not; what was written to its gradient is meaningless
-    bool clipped = false;
-    bool guarded = false;
-};
 
 /// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
 template <class Team, class Objective, class Student, class Teacher>
@@ -77,7 +71,7 @@ public:
             if (t.per_row) t.weight *= in.coefficient;
         });
         const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
-        usable_ = student.usable();
+        usable_ = student.usable() && has_usable_numbers(objective_, in_);
         for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
         if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax || plan::may_want_teacher_label)
             scan_teacher(inverse_teacher);
@@ -91,8 +85,9 @@ public:
         constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
         if (!usable_) return {.finite = false};
 
-        token_part_state tokens;
-        row_outcome outcome = look_at_tokens(tokens);
+        single_entries<plan> tokens;
+        row_outcome outcome =
+            token_terms<real, Objective, Student, Teacher>{objective_, in_, student_, teacher_, teacher_token_}(tokens);
         std::array<double, groups> moment{};
         const auto makers = entry_makers<number, real>();
 
@@ -158,23 +153,6 @@ private:
         });
     }
 
-    /// A token term's own contribution: it lives at one entry of one group.
-    struct token_contribution {
-        std::int64_t index;
-        std::size_t group;
-        double dlogp;
-    };
-    struct token_part_state {
-        std::array<token_contribution, plan::single_entries> contributions{};
-        std::size_t count = 0;
-        std::array<double, groups> moment{};
-
-        constexpr void add(std::int64_t index, std::size_t group, double dlogp) {
-            contributions[count++] = {index, group, dlogp};
-            moment[group] += dlogp;
-        }
-    };
-
     /// An entry of the gradient that differs from what the sweep writes, computed in double before the sweep overwrites z.
     struct patch {
         std::int64_t index;
@@ -232,106 +210,6 @@ private:
         return result;
     }
 
-    /// Values and derivatives of the terms at single tokens and of the normaliser, in double.
-    DISTILL_INLINE constexpr row_outcome look_at_tokens(token_part_state& state) const {
-        row_outcome outcome;
-        for_each_term(objective_, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
-            if constexpr (detail::is_part<Term, token_part>) {
-                constexpr std::size_t g = group();
-                if (t.weight == 0.0) return;
-                const std::int64_t index = token_index(t.value);
-                const double log_p = student_[g].log_probability(logit(in_.student, index));
-                const token_entry<exact> e{.log_p = log_p,
-                                           .p = log_p > log_probability_floor ? std::exp(log_p) : 0.0,
-                                           .old_log_prob = in_.old_log_prob,
-                                           .teacher_log_prob = teacher_log_prob<Term>(teacher_[g]),
-                                           .advantage = in_.advantage,
-                                           .sequence_log_ratio = in_.sequence_log_ratio};
-                const token_summand<exact> s = evaluate(t.value, e);
-                outcome.loss += t.weight * s.value.value;
-                outcome.clipped = outcome.clipped || s.clipped.value > 0.0;
-                outcome.guarded = outcome.guarded || s.guarded.value > 0.0;
-                state.add(index, g, t.weight * s.dlogp.value);
-            } else if constexpr (detail::is_part<Term, token_set_part>) {
-                constexpr std::size_t g = group();
-                if (t.weight != 0.0) outcome.loss += look_at_token_set(t, g, state);
-            } else if constexpr (detail::is_part<Term, normalizer_part>) {
-                constexpr std::size_t g = group();
-                const softmax& s = student_[g];
-                const dual<exact> f = t.value(dual<exact>{s.maximum * s.inverse_temperature + s.log_sum, 1.0});
-                outcome.loss += t.weight * f.value.value;
-                // d(log sum exp(z / T)) / dz = p / T: the moment's part of the gradient, with the other sign.
-                state.moment[g] -= t.weight * f.derivative.value;
-            }
-        });
-        return outcome;
-    }
-
-    /// The value of a term of a token set. With h_t its derivative with respect to log p of the rest as one entry, of mass p_t,
-    /// every entry outside has a part p_j h_t / p_t of it: the same as h_t / p_t less in the moment, and p_j h_t / p_t less at
-    /// every token of the set.
-    template <class Term>
-    constexpr double look_at_token_set(const weighted<Term>& t, std::size_t group, token_part_state& state) const {
-        const auto entry_at = [&](std::ptrdiff_t i) {
-            const double log_p = student_[group].log_probability(logit(in_.student, in_.top_tokens[i]));
-            const double given = in_.top_log_probs[i];
-            return set_entry(log_p, given < log_probability_floor ? log_probability_floor : given);
-        };
-        token_set<exact> set{0.0, 0.0, 1.0, 1.0};
-        for (std::ptrdiff_t i = in_.top_begin; i < in_.top_end; ++i) {
-            if (in_.top_tokens[i] == ignored_label) continue;
-            const entry<exact> e = entry_at(i);
-            set.student_inside = set.student_inside + e.p;
-            set.teacher_inside = set.teacher_inside + e.q;
-        }
-        set.student_outside = max(exact(1.0) - set.student_inside, exact(smallest_outside));
-        set.teacher_outside = max(exact(1.0) - set.teacher_inside, exact(smallest_outside));
-        const summand<exact> rest =
-            t.value.outside(set_entry(std::log(set.student_outside.value), std::log(set.teacher_outside.value)));
-        double value = rest.value.value;
-        const double per_mass = rest.dlogp.value / set.student_outside.value;
-        for (std::ptrdiff_t i = in_.top_begin; i < in_.top_end; ++i) {
-            if (in_.top_tokens[i] == ignored_label) continue;
-            const entry<exact> e = entry_at(i);
-            const summand<exact> s = t.value.inside(e, set);
-            value += s.value.value;
-            state.add(in_.top_tokens[i], group, t.weight * (s.dlogp.value - e.p.value * per_mass));
-        }
-        return t.weight * value;
-    }
-
-    static constexpr entry<exact> set_entry(double log_p, double log_q) {
-        const double p = log_p > log_probability_floor ? std::exp(log_p) : 0.0;
-        const double q = log_q > log_probability_floor ? std::exp(log_q) : 0.0;
-        const double log_ratio = log_p - log_q;
-        return {log_p, p, log_q, q, log_ratio, std::abs(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q};
-    }
-
-    template <class Term>
-    constexpr std::int64_t token_index(const Term& term) const {
-        if constexpr (Term::token == token_source::teacher_predicted)
-            return teacher_token_;
-        else if constexpr (Term::token == token_source::label)
-            return in_.label;
-        else if constexpr (Term::token == token_source::found_in_row)
-            return term.found;
-        else
-            return in_.sampled_token;
-    }
-
-    /// log q(y) as it was given, or at the group's temperature.
-    template <class Term>
-    constexpr double teacher_log_prob(const softmax& teacher) const {
-        if constexpr (contains(needs_of<Term>(), fields::teacher_log_prob))
-            if (!in_.knows_teacher_log_prob) return teacher.log_probability(logit(in_.teacher, in_.sampled_token));
-        return in_.teacher_log_prob;
-    }
-
-    template <class Element>
-    static constexpr double logit(const Element* row, std::int64_t index) {
-        return single_logit<real>(row, index);
-    }
-
     constexpr std::array<double, groups> gradient_scales(double weight) const {
         std::array<double, groups> scales{};
         for (std::size_t g = 0; g < groups; ++g) scales[g] = weight * student_[g].inverse_temperature;
@@ -341,19 +219,19 @@ private:
     /// The gradient at the tokens: scale (h + c - p H) with 1 - p formed in double, so that a confident student's p - 1
     /// keeps its digits.
     template <class Gradient>
-    DISTILL_INLINE constexpr patch_list read_patches(const Gradient& gradient, const token_part_state& tokens,
+    DISTILL_INLINE constexpr patch_list read_patches(const Gradient& gradient, const single_entries<plan>& tokens,
                                                      const std::array<double, groups>& scales,
                                                      const std::array<double, groups>& moment) const {
         patch_list patches;
         for (std::size_t n = 0; n < tokens.count; ++n) {
-            const token_contribution& first = tokens.contributions[n];
+            const auto& first = tokens.contributions[n];
             bool done = first.dlogp == 0.0;
             for (std::size_t i = 0; i < patches.count; ++i) done = done || patches.entries[i].index == first.index;
             if (done) continue;
 
-            const exact z = logit(in_.student, first.index);
+            const exact z = single_logit<real>(in_.student, first.index);
             exact w = 0.0;
-            if constexpr (plan::reads_teacher) w = logit(in_.teacher, first.index);
+            if constexpr (plan::reads_teacher) w = single_logit<real>(in_.teacher, first.index);
             double value = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
@@ -361,7 +239,7 @@ private:
                         make_entry<plan::reads_teacher>(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
                     double at_token = 0.0;
                     for (std::size_t i = 0; i < tokens.count; ++i)
-                        if (const token_contribution& c = tokens.contributions[i]; c.index == first.index && c.group == g())
+                        if (const auto& c = tokens.contributions[i]; c.index == first.index && c.group == g())
                             at_token += c.dlogp;
                     const double h = evaluate_group<g()>(objective_, e).dlogp.value;
                     // at_token - p * moment, with the part of the moment that comes from this very token taken out.
