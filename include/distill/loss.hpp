@@ -177,6 +177,7 @@ private:
                        std::to_string(in.student.rows) + " rows";
             });
             check.require(!rows.dangling(), [] { return std::string("row_losses is a null pointer"); });
+            check.alignment("row_losses", rows);
             if (check.error().empty()) {
                 detail::check_output(check, "row_losses", detail::region_of(rows), false, in);
                 if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)

@@ -312,6 +312,37 @@ TEST_CASE("weights that are negative or not finite are refused") {
     }
 }
 
+TEST_CASE("weights whose sum overflows are refused") {
+    const example e = make_example("huge weights", rows, vocabulary);
+    const std::vector<double> weights(rows, 1e308);
+    auto in = e.batch();
+    in.weights = weights;
+    CHECK(refusal(distill::forward_kl{}, in) == "batch.weights add up to more than a double holds");
+}
+
+TEST_CASE("arrays that are not aligned to their numbers are refused") {
+    const example e = make_example("alignment of arrays", rows, vocabulary);
+    alignas(8) std::vector<char> memory(128);
+    // Never read: the address alone is looked at.
+    const auto* numbers = reinterpret_cast<const float*>(reinterpret_cast<std::uintptr_t>(memory.data()) + 2);
+    const auto* ids = reinterpret_cast<const std::int64_t*>(reinterpret_cast<std::uintptr_t>(memory.data()) + 4);
+    auto in = e.batch();
+    in.weights = distill::row_values(numbers, rows);
+    CHECK(refusal(distill::forward_kl{}, in) == "batch.weights is not aligned to its element type");
+    in = e.batch();
+    in.tokens = distill::row_indices(ids, rows);
+    CHECK(refusal(distill::forward_kl{}, in) == "batch.tokens is not aligned to its element type");
+    in = e.batch();
+    in.sequence_offsets = distill::row_indices(ids, 2);
+    CHECK(refusal(distill::forward_kl{}, in) == "batch.sequence_offsets is not aligned to its element type");
+    in = e.batch();
+    in.top_tokens = distill::row_indices(ids, rows);
+    in.top_log_probs = e.advantages;
+    CHECK(refusal(distill::forward_kl{}, in) == "batch.top_tokens is not aligned to its element type");
+    CHECK(refusal_of_rows(e.batch(), std::span(reinterpret_cast<float*>(reinterpret_cast<std::uintptr_t>(memory.data()) + 2),
+                                               rows)) == "row_losses is not aligned to its element type");
+}
+
 TEST_CASE("top tokens that are no set of tokens with log-probabilities are refused") {
     const example e = make_example("top tokens", rows, vocabulary);
     std::vector<std::int64_t> ids{1, 2, 3, 4, 5, 6, 7, 8};

@@ -154,4 +154,19 @@ TEST_CASE("a weight scales its row's share of loss and gradient, not its row los
     });
 }
 
+TEST_CASE("a row whose weight vanishes in its sequence's mean is active all the same") {
+    example e = make_example("vanishing weight", 3, 20);
+    e.weights[1] = 5e-324;
+    std::ranges::fill(e.student.row(1), positive_nan);
+    const std::vector<std::int64_t> offsets{0, 3};
+    auto in = e.batch();
+    in.sequence_offsets = offsets;
+    const distill::loss f{distill::forward_kl{}, distill::reference{}, distill::sequence_mean{}};
+    matrix gradient = matrix::filled(3, 20, 0, sentinel);
+    const auto found = f(in, gradient.view());
+    CHECK(found.active_rows == 3);
+    CHECK(found.nonfinite_rows == 1);
+    CHECK(all_nan(gradient.row(1)));
+}
+
 }  // namespace conformance

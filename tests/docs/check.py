@@ -8,6 +8,7 @@ usage: check.py REPOSITORY
 * A link leads to a file that exists and to a heading that it has; every page of docs/ is reached from docs/README.md.
 * docs/errors.md has every message of the headers, and no other.
 * docs/objectives.md has a table's row for every term, composition and reduction, which is called as its header is.
+* A ```cmake block is a run of consecutive lines of the CMakeLists.txt of a project in tests/package/.
 """
 
 import re
@@ -51,15 +52,17 @@ def is_run_of(block, lines) -> bool:
 def strange_blocks(root: Path, pages):
     examples = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/**/*.[ch]pp"))]
     outputs = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/expected/*.txt"))]
+    consumers = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("tests/package/*/CMakeLists.txt"))]
+    known = {"cpp": (examples, "no example has this code"), "": (outputs, "no example prints this"),
+             "cmake": (consumers, "no project in tests/package has this")}
     for page, text in pages.items():
         for line, code in to_write(text):
             if not any(code in written for example in examples for written in example):
                 yield f"{page.relative_to(root)}:{line}: no example has this code: {code}"
         for line, language, block in blocks(text):
-            sources = {"cpp": examples, "": outputs}.get(language)
+            sources, sentence = known.get(language, (None, None))
             if sources is not None and not any(is_run_of(block, source) for source in sources):
-                kind = "no example has this code" if language == "cpp" else "no example prints this"
-                yield f"{page.relative_to(root)}:{line}: {kind}: {block[0] if block else ''}"
+                yield f"{page.relative_to(root)}:{line}: {sentence}: {block[0] if block else ''}"
 
 
 def anchors(text: str):

@@ -86,5 +86,44 @@ TEST_CASE("over a vocabulary of one token every divergence and every gradient va
     }
 }
 
+TEST_CASE("uniform student and teacher are equal at any two temperatures, wherever their logits lie") {
+    filled_rows in{.rows = 2, .vocabulary = 66};
+    in.student.assign(132, -14.0);
+    in.teacher.assign(132, -14.0);
+    for (std::size_t v = 0; v < 66; ++v) in.teacher_row(1)[v] = 3000.0;
+    auto random = engine("laws: uniform rows");
+    fill_tokens(in, random);
+    for (const subject& s : subjects()) {
+        if (!s.is_divergence()) continue;
+        CAPTURE(s.name);
+        for (const auto& t : {distill::temperature(1e-4, 1e4), distill::temperature(1e4, 1e-4)})
+            for (const evaluator& f : s.everywhere()) {
+                const answer found = f(in, {.temperature = t});
+                CHECK(deviation(found.row_losses, std::vector<double>(2, 0.0)) <= tolerance::rounding);
+                CHECK(deviation(found.gradient, std::vector<double>(132, 0.0)) <= tolerance::rounding);
+            }
+    }
+}
+
+TEST_CASE("parameters at the edge of their domain give finite results") {
+    auto random = engine("laws: edges of domains");
+    filled_rows in = random_rows(random, 2, 3);
+    in.student = {0.0, 0.0, -9990.0, 1.0, 2.0, 3.0};
+    in.teacher = {0.0, 12.0, 0.0, 2.0, 1.0, 3.0};
+    const auto finite = [&](const auto& objective) {
+        for (const answer& found : {evaluate<double>(objective, distill::reference{}, in, {}),
+                                    evaluate<float>(objective, distill::eigen{}, in, {})}) {
+            CHECK(found.result.nonfinite_rows == 0);
+            CHECK(all_finite(found.gradient));
+        }
+    };
+    for (const double b : {1e-300, 1e-17, 1.0 - 0x1p-53}) finite(distill::jensen_shannon{b});
+    for (const double b : {1e-40, 5e-315, 0x1p-80}) {
+        finite(distill::alpha_beta{0.2, b});
+        finite(distill::alpha_beta{b, 0.2});
+        finite(distill::alpha_beta{b, b});
+    }
+}
+
 }  // namespace
 }  // namespace distill_test

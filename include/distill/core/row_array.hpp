@@ -47,8 +47,9 @@ public:
     [[nodiscard]] constexpr const void* address() const noexcept {
         return narrow_ != nullptr ? static_cast<const void*>(narrow_) : static_cast<const void*>(wide_);
     }
-    [[nodiscard]] constexpr std::size_t bytes() const noexcept {
-        return static_cast<std::size_t>(size_) * (narrow_ != nullptr ? sizeof(Narrow) : sizeof(Wide));
+    [[nodiscard]] constexpr std::size_t bytes() const noexcept { return static_cast<std::size_t>(size_) * element_bytes(); }
+    [[nodiscard]] constexpr std::size_t element_bytes() const noexcept {
+        return narrow_ != nullptr ? sizeof(Narrow) : sizeof(Wide);
     }
 
 private:

@@ -124,11 +124,19 @@ public:
         });
     }
 
+    /// Numbers are aligned to their size.
+    template <class Array>
+    void alignment(std::string_view name, const Array& array) {
+        require(reinterpret_cast<std::uintptr_t>(array.address()) % array.element_bytes() == 0,
+                [&] { return std::string(name) + " is not aligned to its element type"; });
+    }
+
     template <class Array>
     void one_per_row(std::string_view name, const Array& array, std::ptrdiff_t rows) {
         if (array.empty()) return;
         require(!array.dangling(),
                 [&] { return std::string(name) + " has " + std::to_string(array.size()) + " elements and a null pointer"; });
+        alignment(name, array);
         require(array.size() == rows, [&] {
             return std::string(name) + " has " + std::to_string(array.size()) + " elements, batch.student has " +
                    std::to_string(rows) + " rows";
@@ -173,6 +181,8 @@ public:
         if (offsets.empty()) return;
         const auto say = [](const std::string& rest) { return "batch.sequence_offsets " + rest; };
         if (!require(!offsets.dangling(), [&] { return say("has a null pointer"); })) return;
+        alignment("batch.sequence_offsets", offsets);
+        if (!error_.empty()) return;
         require(offsets[0] == 0, [&] { return say("starts at " + std::to_string(offsets[0]) + ", expected 0"); });
         for (std::ptrdiff_t s = 0; s + 1 < offsets.size() && error_.empty(); ++s)
             require(offsets[s] <= offsets[s + 1], [&] {
@@ -191,6 +201,9 @@ public:
                 return "batch.weights[" + std::to_string(row) + "] is " + std::to_string(weights[row]) +
                        ", expected a finite number of at least 0";
             });
+        double sum = 0.0;
+        for (std::ptrdiff_t row = 0; row < weights.size(); ++row) sum += weights[row];
+        require(is_finite(sum), [] { return std::string("batch.weights add up to more than a double holds"); });
     }
 
     /// Token ids of the rows for which `active(row)` holds.
@@ -301,6 +314,8 @@ void check_batch(call_checker& check, const Objective& o, const temperature& t, 
     if (!in.top_tokens.empty() || !in.top_log_probs.empty()) {
         check.require(!in.top_tokens.dangling() && !in.top_log_probs.dangling(),
                       [] { return std::string("batch.top_tokens or batch.top_log_probs is a null pointer"); });
+        check.alignment("batch.top_tokens", in.top_tokens);
+        check.alignment("batch.top_log_probs", in.top_log_probs);
         check.require(in.top_tokens.size() == in.top_log_probs.size(), [&] {
             return "batch.top_log_probs has " + std::to_string(in.top_log_probs.size()) +
                    " elements, batch.top_tokens has " + std::to_string(in.top_tokens.size());

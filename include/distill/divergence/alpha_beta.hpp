@@ -37,7 +37,7 @@ struct alpha_beta : term<alpha_beta> {
         const T of_alpha = scaled_expm1(alpha, y), of_beta = scaled_expm1(beta, y), product = of_alpha * of_beta;
         // An entry that is masked on both sides is absent, also where its power of exponent 0 is 1.
         const T power = select(larger > T(log_probability_floor), exp(T(alpha + beta) * larger), T(0.0));
-        const T value = alpha + beta > 0.0
+        const T value = alpha + beta > 0x1p-80
                             ? T(1.0 / (alpha + beta)) *
                                   select(student_larger, of_beta - of_alpha + a * product, of_alpha - of_beta + b * product)
                             : T(0.5) * y * y;
@@ -46,10 +46,10 @@ struct alpha_beta : term<alpha_beta> {
     }
 
 private:
-    /// (exp(t y) - 1) / t, and its limit y at t = 0.
+    /// (exp(t y) - 1) / t, and its limit y at t = 0 and where 1 / t leaves fp32's range.
     template <class T>
     static constexpr T scaled_expm1(double t, const T& y) {
-        return t > 0.0 ? expm1(T(t) * y) * T(1.0 / t) : y;
+        return t > 0x1p-80 ? expm1(T(t) * y) * T(1.0 / t) : y;
     }
 };
 

@@ -29,8 +29,9 @@ struct jensen_shannon : term<jensen_shannon> {
     template <class T>
     constexpr summand<T> operator()(const entry<T>& e) const {
         const T b(teacher_weight), a(1.0 - teacher_weight), zero(0.0);
-        // m over the larger of p and q is 1 - w + w exp(-|log ratio|), w the weight of the smaller.
-        const T log_mixture = log1p(select(e.log_ratio > zero, b, a) * expm1(-abs(e.log_ratio)));
+        // m over the larger of p and q is 1 - w + w exp(-|log ratio|), w the weight of the smaller, which may round to 1.
+        const T log_mixture =
+            max(log1p(select(e.log_ratio > zero, b, a) * expm1(-abs(e.log_ratio))), T(log_probability_floor));
         const T dlogp = a * e.p * (min(e.log_ratio, zero) - log_mixture);
         const T teacher_part = b * e.q * (min(-e.log_ratio, zero) - log_mixture);
         return {.value = max(teacher_part + dlogp, zero), .dlogp = dlogp};

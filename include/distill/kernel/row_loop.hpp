@@ -123,9 +123,10 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
     row_sums sums;
     typename decltype(job.weigher)::cursor cursor(job.weigher, begin);
     for (std::ptrdiff_t row = begin; row < end; ++row) {
+        // A weight may underflow in its sequence's factor: the row is masked by its own weight alone.
         const double weight = cursor.weight(row);
         row_outcome outcome;
-        if (weight != 0.0) {
+        if (job.weigher.own_weight(row) != 0.0) {
             const auto input = read_row(job, row);
             const row_program<Team, typename Job::objective_type, typename Job::student_type, typename Job::teacher_type>
                 program(team, job.objective, job.temperatures, input);

@@ -53,8 +53,8 @@ public:
     DISTILL_INLINE constexpr entry_maker() = default;
     DISTILL_INLINE constexpr entry_maker(const softmax& student, const softmax& teacher)
         : p_(student), q_(teacher), temperature_gap_(student.inverse_temperature - teacher.inverse_temperature) {
-        const double shift = (student.maximum * student.inverse_temperature + student.log_sum) -
-                             (teacher.maximum * teacher.inverse_temperature + teacher.log_sum);
+        const double shift =
+            (student.maximum - teacher.maximum) * student.inverse_temperature + (student.log_sum - teacher.log_sum);
         const auto high = static_cast<double>(static_cast<Real>(shift));
         shift_high_ = Number(high);
         shift_low_ = Number(shift - high);
@@ -68,15 +68,17 @@ public:
         return {p_.log_probability(z), p_.probability(z), zero, zero, zero, zero};
     }
 
-    /// log p - log q = (z - w) / T - shift: z - w is exact where the two are close, and the shift is carried in two parts.
+    /// log p - log q = (z - w) / T_p + (w - max w) (1 / T_p - 1 / T_q) - shift: z - w is exact where the two are close, the
+    /// second part is 0 at one temperature, and the shift is carried in two parts.
     /// p - q = q (exp(log_ratio) - 1) where that is small, so that entries on which p and q agree are not noise.
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z, const Number& w) const {
         const Number held_w = at_least(w, Number(masked_logit));
-        const Number shifted = fma(z - held_w, p_.inverse_temperature, fma(held_w, temperature_gap_, -shift_high_));
+        const Number below_maximum = held_w - q_.maximum;
+        const Number shifted = fma(z - held_w, p_.inverse_temperature, fma(below_maximum, temperature_gap_, -shift_high_));
         const Number log_ratio = hold_magnitude(shifted - shift_low_, Number(-log_probability_floor));
-        const Number p = p_.probability(z), q = q_.probability(w);
+        const Number p = p_.probability(z), q = q_.probability_at(below_maximum);
         const Number difference = select(abs(log_ratio) < Number(0.25), q * small_expm1<Real>(log_ratio), p - q);
-        return {p_.log_probability(z), p, q_.log_probability(w), q, log_ratio, difference};
+        return {p_.log_probability(z), p, q_.log_probability_at(below_maximum), q, log_ratio, difference};
     }
 
 private:
@@ -91,11 +93,12 @@ private:
               inverse_temperature(s.inverse_temperature),
               log_sum(s.log_sum) {}
 
-        DISTILL_INLINE constexpr Number probability(const Number& x) const {
-            return exp2((x - maximum) * scale) * inverse_sum;
-        }
-        DISTILL_INLINE constexpr Number log_probability(const Number& x) const {
-            return at_least((x - maximum) * inverse_temperature - log_sum, Number(log_probability_floor));
+        DISTILL_INLINE constexpr Number probability(const Number& x) const { return probability_at(x - maximum); }
+        DISTILL_INLINE constexpr Number log_probability(const Number& x) const { return log_probability_at(x - maximum); }
+        /// The same from x less the maximum.
+        DISTILL_INLINE constexpr Number probability_at(const Number& d) const { return exp2(d * scale) * inverse_sum; }
+        DISTILL_INLINE constexpr Number log_probability_at(const Number& d) const {
+            return at_least(d * inverse_temperature - log_sum, Number(log_probability_floor));
         }
     };
 
