@@ -31,8 +31,8 @@ With p = softmax(z / T_s), q = softmax(w / T_t), the gradient with respect to z 
     sequence_surrogate s A (p - e_y), s the sequence's ratio, where it is not clipped
     kl_estimator       log(p / q) (e_y - p) for k2, (1 - q / p) (e_y - p) for k3, at y
 
-The value and the gradient of another system are factor times those of the objective named beside it, the value plus what its
-excess says.
+The value and the gradient of another system are factor times those of the objective named beside it, the value plus
+what its excess says.
 """
 
 import json
@@ -275,7 +275,8 @@ def sampling_log_prob(row, with_ratio):
 def log_ratio_advantage(row, with_ratio=False):
     found = row.teacher_log_prob - sampling_log_prob(row, with_ratio)
     advantage = held(found, row.parameter.get("floor", -GUARD), row.parameter.get("ceiling", GUARD))
-    return score_function(row, 0 if row.parameter.get("drops_outside") and advantage != found else advantage, with_ratio)
+    dropped = row.parameter.get("drops_outside") and advantage != found
+    return score_function(row, 0 if dropped else advantage, with_ratio)
 
 
 def log_ratio_advantage_with_ratio(row):
@@ -294,7 +295,8 @@ def vopd(row):
 
 def power_advantage(row, with_ratio=False):
     a = row.parameter["exponent"]
-    return score_function(row, (a * row.teacher_log_prob).exp() - (a * sampling_log_prob(row, with_ratio)).exp(), with_ratio)
+    sampled = sampling_log_prob(row, with_ratio)
+    return score_function(row, (a * row.teacher_log_prob).exp() - (a * sampled).exp(), with_ratio)
 
 
 def power_advantage_with_ratio(row):
@@ -303,7 +305,8 @@ def power_advantage_with_ratio(row):
 
 def mixture_advantage(row, with_ratio=False):
     a = row.parameter["teacher_share"]
-    return score_function(row, (a * (row.teacher_log_prob - sampling_log_prob(row, with_ratio)).exp() + 1 - a).ln(), with_ratio)
+    sampled = sampling_log_prob(row, with_ratio)
+    return score_function(row, (a * (row.teacher_log_prob - sampled).exp() + 1 - a).ln(), with_ratio)
 
 
 def mixture_advantage_with_ratio(row):
@@ -358,7 +361,8 @@ def abkd(row):
 
 
 def gated_tgpo(row):
-    return combination((1, clipped_surrogate(row)), (row.coefficient * row.parameter["coefficient"], teacher_guidance(row)))
+    return combination((1, clipped_surrogate(row)),
+                       (row.coefficient * row.parameter["coefficient"], teacher_guidance(row)))
 
 
 def gated_forward_kl(row):
@@ -392,8 +396,8 @@ OBJECTIVES = {f.__name__: f for f in (
     teacher_guidance, policy_gradient, clipped_surrogate, tgpo, forward_reverse_jensen, hinton, adaptive_kl,
     uniform_cross_entropy, smoothed_cross_entropy, z_loss, forward_kl_and_z_loss, log_ratio_advantage,
     log_ratio_advantage_with_ratio, opd, vopd, power_advantage, power_advantage_with_ratio, mixture_advantage,
-    mixture_advantage_with_ratio, clipped_importance, sequence_surrogate, kl_estimator, kdrl, gkd, minillm, distillm, abkd,
-    gated_tgpo, gated_forward_kl)}
+    mixture_advantage_with_ratio, clipped_importance, sequence_surrogate, kl_estimator, kdrl, gkd, minillm, distillm,
+    abkd, gated_tgpo, gated_forward_kl)}
 
 # What a system's value has beside the objective's, per row.
 EXCESS = {

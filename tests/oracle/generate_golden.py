@@ -8,8 +8,8 @@ A reduction is one function of the row losses. A case is one entry of CASES. Inp
 (SEED, case name), so adding, removing or reordering cases changes no other case. Every number a case takes as input is
 rounded to float32 first; the arithmetic is float64 throughout.
 
-An entry of SYSTEMS is a case whose loss and gradient are those of another system's function (public_systems.py) on the whole
-batch, beside the objective and the reduction that give the same here.
+An entry of SYSTEMS is a case whose loss and gradient are those of another system's function (public_systems.py) on the
+whole batch, beside the objective and the reduction that give the same here.
 
 The written file is read back and compared with closed_forms.py, which differentiates by hand in 50-digit decimals.
 """
@@ -538,7 +538,7 @@ class Case:
     signs: Sequence[int] = (1, -1)                   # wanted sign of the advantage, repeated over the rows
     argmax: bool = False                             # y* comes from dense teacher logits, not from teacher_tokens
     guide: Optional[str] = None                      # "best": teacher_tokens are the argmax of logits not in the file
-    dense: bool = False                              # log q(y) comes from the teacher's logits, not from teacher_log_probs
+    dense: bool = False                              # log q(y) comes from dense teacher logits
     gaps: Optional[Sequence[float]] = None           # wanted log q(y) - log p(y) with q(y) < 1, repeated over the rows
     temperatures: Optional[Sequence[float]] = None   # per row, times the case's
     coefficients: Optional[Sequence[float]] = None   # per row
@@ -551,7 +551,7 @@ class System(Case):
     theirs: Callable = None                          # (public_systems.Batch, parameters) -> loss
     says: str = ""                                   # repository and function, and what differs
     factor: Callable = lambda parameters: 1.0
-    excess_of: Optional[str] = None                  # key of EXCESS: a constant per row that their value has and ours lacks
+    excess_of: Optional[str] = None                  # key of EXCESS: what their value has and ours lacks
     excess_times: float = 1.0
 
 
@@ -575,7 +575,7 @@ TIGHT = {"floor": -0.5, "ceiling": 0.75, "drops_outside": 0}
 GAPS = (0.3, -1.5, 0.9, -0.2, 1.1, -4.0)
 PER_ROW = (0.5, 2, 1, 1.5, 0.25, 4)
 GATES = (1, 0, 0.5, 0.25, 2, 1)
-# By sequence of SPLIT: not clipped, clipped below, clipped above, each with the sign for which the clip acts and one other.
+# The sequences of SPLIT are between the bounds, below and above them.
 SEQUENCE_RATIOS = (1.5, 0.7, 0.5, 2.0, 1.7, 1.4)
 
 # For every reduction: the plain form, and the form with the caller's denominator.
@@ -731,7 +731,8 @@ CASES = [
          ignored=(0, 3), weights=FRACTIONAL),
     Case("hinton_temperature_1", "hinton", {"temperature": 1.0, "hard": 0.3, "soft": 0.7}),
 
-    Case("adaptive_kl", "adaptive_kl", {"head_mass": 0.5}, logits=independent(1.5, 0.7), vocabulary=17),
+    Case("adaptive_kl", "adaptive_kl", {"head_mass": 0.5}, logits=independent(1.5, 0.7), vocabulary=17,
+         rows=3),
     Case("adaptive_kl_first_token_alone", "adaptive_kl", {"head_mass": 0.1}, logits=large_gap(), vocabulary=5),
     Case("adaptive_kl_whole_vocabulary", "adaptive_kl", {"head_mass": 1.0}, vocabulary=8, rows=3),
     Case("adaptive_kl_separate_temperatures", "adaptive_kl", {"head_mass": 0.75}, temperature=(0.7, 2), vocabulary=33,
@@ -740,14 +741,14 @@ CASES = [
          reduction="sequence_mean", offsets=SPLIT, vocabulary=8),
     Case("adaptive_kl_nearly_equal", "adaptive_kl", {"head_mass": 0.5}, logits=nearly_equal(), vocabulary=8),
     Case("adaptive_kl_masked_vocabulary_both", "adaptive_kl", {"head_mass": 0.75}, logits=masked(both=0.3),
-         vocabulary=16),
+         vocabulary=16, rows=3),
 
     Case("uniform_cross_entropy", "uniform_cross_entropy", vocabulary=13),
     Case("uniform_cross_entropy_masked_vocabulary", "uniform_cross_entropy", logits=masked(student=0.4),
-         temperature=(2, 2), rows=6, weights=FRACTIONAL, vocabulary=13),
+         temperature=(2, 2), rows=6, weights=FRACTIONAL, vocabulary=8),
     Case("smoothed_cross_entropy", "smoothed_cross_entropy", {"smoothing": 0.1}, vocabulary=16),
     Case("smoothed_cross_entropy_masked_vocabulary", "smoothed_cross_entropy", {"smoothing": 0.25},
-         temperature=(0.7, 0.7), logits=masked(student=0.3), rows=6, ignored=(1, 4), vocabulary=13),
+         temperature=(0.7, 0.7), logits=masked(student=0.3), rows=6, ignored=(1, 4), vocabulary=8),
 
     Case("z_loss", "z_loss", vocabulary=17),
     Case("z_loss_temperature_2", "z_loss", temperature=(2, 2), rows=6, weights=FRACTIONAL, vocabulary=5,
@@ -779,7 +780,7 @@ CASES = [
                         ("mixture_advantage", "teacher_share"), ("mixture_advantage_with_ratio", "teacher_share"))
       for suffix, value, settings in (
           ("", 0.1, {"rows": 6, "gaps": GAPS}),
-          ("_dense_teacher", 0.5, {"dense": True, "temperature": (2, 0.7), "rows": 6, "weights": FRACTIONAL}))],
+          ("_dense_teacher", 0.25, {"dense": True, "temperature": (2, 0.7), "rows": 6, "weights": FRACTIONAL}))],
 
     Case("clipped_importance_every_branch", "clipped_importance", STEP, vocabulary=8, **EVERY_BRANCH),
     Case("clipped_importance_above_only", "clipped_importance", {"lower": 0.0, "upper": 5.0}, rows=6,
@@ -862,7 +863,8 @@ def trl_grpo(name, says, loss_type, level, objective, parameters, **settings):
 
 def distillm_code(name, says, theirs, objective, parameters=None, **settings):
     return system(f"distillm_{name}", f"DistiLLM, {says}",
-                  lambda batch, p: theirs(batch.student, batch.teacher, batch.labels, p), objective, parameters, **settings)
+                  lambda batch, p: theirs(batch.student, batch.teacher, batch.labels, p),
+                  objective, parameters, **settings)
 
 
 def ab_div(name, says, parameters, **settings):
@@ -878,6 +880,7 @@ def tgpo_code(name, says, theirs, objective, parameters=None, **settings):
 
 
 TRL_ITEMS = 4.0
+CLIPRANGE = 0.25                                     # STEP
 TEACHER_COEFFICIENT = 0.25
 REGULARISED = {**STEP, "coefficient": TEACHER_COEFFICIENT}
 PER_SEQUENCE = {"ratios": (1.5, 0.9, 1.4, 0.5, 0.8, 0.6), "signs": (1, 1, 1, -1)}
@@ -891,8 +894,8 @@ SYSTEMS = [
             {"teacher_weight": 0.5}, labelled=False, weights=None, reduction="token_sum", denominator=2.0),
     trl_gkd("mean", "'mean' is over tokens and vocabulary", None, "jensen_shannon", {"teacher_weight": 0.75},
             their_reduction="mean", denominator=5 * 5.0),
-    trl_grpo("cispo", "loss_type 'cispo' bounds the ratio above only, by epsilon_high itself, and divides by the items of the "
-             "batch", "cispo", "token", "clipped_importance", {"lower": 0.0, "upper": 1.25},
+    trl_grpo("cispo", "loss_type 'cispo' bounds the ratio above only, by epsilon_high itself, and divides by the items "
+             "of the batch", "cispo", "token", "clipped_importance", {"lower": 0.0, "upper": 1.25},
              ratios=EVERY_BRANCH["ratios"], signs=(1, 1, 1, -1), denominator=TRL_ITEMS),
     trl_grpo("sequence_level", "importance_sampling_level 'sequence', loss_type 'grpo'", "grpo", "sequence",
              "sequence_surrogate", STEP, reduction="sequence_mean", **PER_SEQUENCE),
@@ -942,30 +945,36 @@ SYSTEMS = [
            "adaptive_kl", {"head_mass": 0.5}, logits=independent(1.5, 0.7), vocabulary=8),
 
     tgpo_code("tgpo", "compute_token_on_tgpo_loss: one masked mean for each part",
-              lambda batch, p: public_systems.tgpo_loss(batch, 0.25, p["coefficient"]), "tgpo", REGULARISED),
-    tgpo_code("tgpo_without_token_mean", "compute_token_on_tgpo_loss, loss_remove_token_mean: the surrogate is divided by the "
-              "padded length, the guidance by the tokens still; the coefficient here is theirs * length / tokens",
-              lambda batch, p: public_systems.tgpo_loss(batch, 0.25, p["coefficient"] * 5 / 3, by_length=True), "tgpo",
-              REGULARISED, reduction="normalized_by", denominator=3.0),
+              lambda batch, p: public_systems.tgpo_loss(batch, CLIPRANGE, p["coefficient"]), "tgpo", REGULARISED),
+    tgpo_code("tgpo_without_token_mean",
+              "compute_token_on_tgpo_loss, loss_remove_token_mean: the surrogate is divided by the padded length, the "
+              "guidance still by the tokens; the coefficient here is theirs * length / tokens",
+              lambda batch, p: public_systems.tgpo_loss(batch, CLIPRANGE, p["coefficient"] * 5 / 3, by_length=True),
+              "tgpo", REGULARISED, reduction="normalized_by", denominator=3.0),
     tgpo_code("reverse_k2", "compute_token_on_tgpo_loss, kl_direction 'reverse_k2'",
-              lambda batch, p: public_systems.tgpo_loss(batch, 0.25, p["coefficient"], kind="reverse_k2"), "kdrl",
-              REGULARISED),
+              lambda batch, p: public_systems.tgpo_loss(batch, CLIPRANGE, p["coefficient"], "reverse_k2"),
+              "kdrl", REGULARISED),
     tgpo_code("reverse_k3", "compute_token_on_tgpo_loss, kl_direction 'reverse_k3', reg_only",
-              lambda batch, p: public_systems.tgpo_loss(batch, 0.25, TEACHER_COEFFICIENT, kind="reverse_k3", alone=True),
+              lambda batch, p: public_systems.tgpo_loss(batch, CLIPRANGE, TEACHER_COEFFICIENT, "reverse_k3",
+                                                        alone=True),
               "kl_estimator", {"value": 3, "gradient": 3}, factor=lambda p: TEACHER_COEFFICIENT),
     tgpo_code("reverse_k1", "compute_token_on_tgpo_loss, kl_direction 'reverse_k1', reg_only: the value is that of the "
-              "surrogate, log(p / q) log p", lambda batch, p: public_systems.tgpo_loss(
-                  batch, 0.25, TEACHER_COEFFICIENT, kind="reverse_k1", alone=True), "log_ratio_advantage", NO_BOUNDS,
-              dense=True, factor=lambda p: TEACHER_COEFFICIENT, excess_of="surrogate", excess_times=TEACHER_COEFFICIENT),
+              "surrogate, log(p / q) log p",
+              lambda batch, p: public_systems.tgpo_loss(batch, CLIPRANGE, TEACHER_COEFFICIENT, "reverse_k1",
+                                                        alone=True),
+              "log_ratio_advantage", NO_BOUNDS, dense=True, factor=lambda p: TEACHER_COEFFICIENT,
+              excess_of="surrogate", excess_times=TEACHER_COEFFICIENT),
     tgpo_code("kdrl", "compute_token_on_kdrl_loss",
-              lambda batch, p: public_systems.kdrl_loss(batch, 0.25, p["coefficient"]), "kdrl", REGULARISED),
-    tgpo_code("kdrl_subtracted", "compute_token_on_kdrl_loss at 342c8ca, which subtracts the divergence: the coefficient here "
-              "is negative", lambda batch, p: public_systems.kdrl_loss(batch, 0.25, -p["coefficient"], subtracted=True),
+              lambda batch, p: public_systems.kdrl_loss(batch, CLIPRANGE, p["coefficient"]), "kdrl", REGULARISED),
+    tgpo_code("kdrl_subtracted",
+              "compute_token_on_kdrl_loss at 342c8ca, which subtracts the divergence: the coefficient here is negative",
+              lambda batch, p: public_systems.kdrl_loss(batch, CLIPRANGE, -p["coefficient"], subtracted=True),
               "kdrl", {**STEP, "coefficient": -TEACHER_COEFFICIENT}),
     tgpo_code("rkl", "compute_rkl_advantage in the surrogate with loss_remove_clip",
               lambda batch, p: public_systems.rkl_loss(batch), "opd", {"coefficient": 1.0}),
-    tgpo_code("rkl_centered", "compute_opd_centered_advantage with all of the vocabulary as top-k, on policy: the baseline is "
-              "part of the value", lambda batch, p: public_systems.centered_rkl_loss(batch), "vopd", {"coefficient": 1.0},
+    tgpo_code("rkl_centered",
+              "compute_opd_centered_advantage with all of the vocabulary as top-k, on policy: the baseline is part of "
+              "the value", lambda batch, p: public_systems.centered_rkl_loss(batch), "vopd", {"coefficient": 1.0},
               excess_of="reverse_kl", excess_times=-1.0),
 ]
 
@@ -994,7 +1003,8 @@ def draw_inputs(case, attempt):
     row_temperatures = None if case.temperatures is None else [f32(t) for t in case.temperatures]
     vocabulary = case.vocabulary or rng.choice(VOCABULARIES)
     student, teacher = [], []
-    columns = {key: [] for key in ("tokens", "teacher_tokens", "labels", "old_log_probs", "teacher_log_probs", "advantages")}
+    columns = {key: [] for key in ("tokens", "teacher_tokens", "labels", "old_log_probs", "teacher_log_probs",
+                                   "advantages")}
     for i in range(case.rows):
         of_student, of_teacher = (t * (row_temperatures[i] if row_temperatures else 1.0) for t in temperature)
         z, w = case.logits(rng, vocabulary)

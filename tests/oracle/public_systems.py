@@ -1,5 +1,5 @@
-"""What other systems compute, written anew in PyTorch from the formulas of their public code: whole padded batches, their
-masks, their reductions. Letters as in the library: z, p student; w, q teacher.
+"""What other systems compute, written anew in PyTorch from the formulas of their public code: whole padded batches,
+their masks, their reductions. Letters as in the library: z, p student; w, q teacher.
 
 Facts are those of these files at these commits; README.md has the relation of each to the library's objectives.
 
@@ -54,8 +54,9 @@ def batch(inputs, z, active):
     sequences, length = len(inputs["sequence_offsets"]) - 1, inputs["sequence_offsets"][1]
 
     def shaped(key, dtype):
-        values = inputs.get(key)
-        return None if values is None else torch.tensor(values, dtype=dtype).view(sequences, length, *[-1] * (key == "teacher"))
+        if inputs[key] is None:
+            return None
+        return torch.tensor(inputs[key], dtype=dtype).view(sequences, length, *[-1] * (key == "teacher"))
 
     labels = shaped("labels", torch.int64)
     if labels is None:
@@ -80,7 +81,7 @@ def masked_logits(*logits):
 # ---------------------------------------------------------------------------------------------------------------------
 
 def trl_generalized_jsd_loss(z, w, labels, beta, temperature, reduction):
-    """beta weighs the teacher. Masked positions are selected away, so a mean over what is left counts vocabulary too."""
+    """beta weighs the teacher. Masked positions are selected away: a mean over what is left counts vocabulary too."""
     log_p, log_q = torch.log_softmax(z / temperature, dim=-1), torch.log_softmax(w / temperature, dim=-1)
     if beta == 0:
         points = log_q.exp() * (log_q - log_p)
@@ -158,12 +159,13 @@ def distillm_skewed_forward_kl(z, w, labels, lam):
 def distillm_skewed_reverse_kl(z, w, labels, lam):
     """lam is the student's share of the mixture."""
     p, q = torch.softmax(z, -1), torch.softmax(w, -1)
-    return over_labelled(p * (torch.log_softmax(z, -1) - torch.log(lam * p + (1 - lam) * q)), masked_logits(z, w), labels)
+    log_m = torch.log(lam * p + (1 - lam) * q)
+    return over_labelled(p * (torch.log_softmax(z, -1) - log_m), masked_logits(z, w), labels)
 
 
 def mixed_with_language_model_loss(z, labels, ratio, distillation):
     """finetune.py of DistiLLM and of ABKD."""
-    language_model = torch.nn.functional.cross_entropy(z.reshape(-1, z.shape[-1]), labels.reshape(-1), ignore_index=IGNORED)
+    language_model = torch.nn.functional.cross_entropy(z.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
     return (1 - ratio) * language_model + ratio * distillation
 
 
@@ -239,7 +241,7 @@ def rkl_loss(b):
 
 
 def centered_rkl_loss(b):
-    """On policy the old student is the present one. top-k is the whole vocabulary; below, p is not renormalised there."""
+    """On policy the old student is the present one. top-k is the whole vocabulary; below, p is not renormalised."""
     b.old_log_probs = b.log_prob(b.tokens).detach()
     with torch.no_grad():
         log_p, log_q = torch.log_softmax(b.student, -1), torch.log_softmax(b.teacher, -1)
