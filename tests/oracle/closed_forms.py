@@ -22,6 +22,17 @@ With p = softmax(z / T_s), q = softmax(w / T_t), the gradient with respect to z 
     teacher_guidance   p - e_y*
     policy_gradient    A (p - e_y)
     clipped_surrogate  r A (p - e_y) where the unclipped, unguarded branch is chosen, otherwise 0
+    adaptive_kl        w (p - q) + (1 - w) p (log(p / q) - KL(p || q)), w the head's share of the gap |p - q|
+    uniform_cross_entropy  p - 1 / N on the N entries that the student has
+    z_loss             2 (log Z) p
+    log_ratio_advantage, power_advantage, mixture_advantage    r A (p - e_y), with the A of each; r = 1 without a ratio
+    vopd               A (p - e_y),  A = log q(y) - log p(y) + KL(p || q)
+    clipped_importance clip(r) A (p - e_y)
+    sequence_surrogate s A (p - e_y), s the sequence's ratio, where it is not clipped
+    kl_estimator       log(p / q) (e_y - p) for k2, (1 - q / p) (e_y - p) for k3, at y
+
+The value and the gradient of another system are factor times those of the objective named beside it, the value plus
+what its excess says.
 """
 
 import json
@@ -60,6 +71,9 @@ class Row:
         self.parameter = {k: exact(v) for k, v in case["parameters"].items()}
         self.student_temperature = exact(case["temperature"]["student"])
         self.teacher_temperature = exact(case["temperature"]["teacher"])
+        if "temperatures" in case:
+            self.student_temperature *= exact(case["temperatures"][i])
+            self.teacher_temperature *= exact(case["temperatures"][i])
         self.z = [exact(x) for x in case["student"][cut]]
         self.w = [exact(x) for x in case["teacher"][cut]] if case["teacher"] is not None else None
 
@@ -70,6 +84,11 @@ class Row:
         self.advantage = exact(at("advantages")) if case["advantages"] is not None else None
         self.old_log_prob = exact(at("old_log_probs")) if case["old_log_probs"] is not None else None
         self.at_temperature(self.student_temperature, self.teacher_temperature)
+        self.coefficient = exact(case["coefficients"][i]) if "coefficients" in case else None
+        if at("teacher_log_probs") is not None:
+            self.teacher_log_prob = exact(at("teacher_log_probs"))
+        elif self.w is not None and self.token is not None:
+            self.teacher_log_prob = self.lq[self.token]
 
     def at_temperature(self, student, teacher):
         self.temperature = student
@@ -201,6 +220,155 @@ def clipped_surrogate(row):
     return with_temperature(row, loss, at_token(row, row.token, r * a if moves else 0))
 
 
+def adaptive_kl(row):
+    ranked = sorted(range(row.width), key=lambda v: -row.q[v])
+    gap, head, mass = [abs(p - q) for p, q in zip(row.p, row.q)], Decimal(0), Decimal(0)
+    for rank, v in enumerate(ranked):
+        mass += row.q[v]
+        # The sum of the whole vocabulary is 1 but for the last digits.
+        if rank == 0 or mass <= row.parameter["head_mass"] or row.parameter["head_mass"] == 1:
+            head += gap[v]
+    share = head / sum(gap)
+    return combination((share, forward_kl(row)), (1 - share, reverse_kl(row)))
+
+
+def uniform_cross_entropy(row):
+    present = [x.is_finite() for x in row.lp]
+    share = Decimal(1) / sum(present)
+    return with_temperature(row, -share * sum(x for x in row.lp if x.is_finite()),
+                            [p - share if here else p for p, here in zip(row.p, present)])
+
+
+def smoothed_cross_entropy(row):
+    s = row.parameter["smoothing"]
+    return combination((1 - s, cross_entropy(row)), (s, uniform_cross_entropy(row)))
+
+
+def z_loss(row):
+    top = max(row.z)
+    log_z = top / row.temperature + sum(((x - top) / row.temperature).exp() for x in row.z).ln()
+    return with_temperature(row, log_z * log_z, [2 * log_z * p for p in row.p])
+
+
+def forward_kl_and_z_loss(row):
+    return combination((1, forward_kl(row)), (row.parameter["coefficient"], z_loss(row)))
+
+
+def held(x, floor=-GUARD, ceiling=GUARD):
+    return max(min(x, Decimal(ceiling)), Decimal(floor))
+
+
+def score_function(row, advantage, with_ratio):
+    """-r A: the ratio has no slope where the guard holds it."""
+    if not with_ratio:
+        return with_temperature(row, -advantage, at_token(row, row.token, advantage))
+    log_ratio = row.lp[row.token] - row.old_log_prob
+    r = held(log_ratio).exp()
+    return with_temperature(row, -r * advantage,
+                            at_token(row, row.token, r * advantage if abs(log_ratio) <= GUARD else 0))
+
+
+def sampling_log_prob(row, with_ratio):
+    return row.old_log_prob if with_ratio else row.lp[row.token]
+
+
+def log_ratio_advantage(row, with_ratio=False):
+    found = row.teacher_log_prob - sampling_log_prob(row, with_ratio)
+    advantage = held(found, row.parameter.get("floor", -GUARD), row.parameter.get("ceiling", GUARD))
+    dropped = row.parameter.get("drops_outside") and advantage != found
+    return score_function(row, 0 if dropped else advantage, with_ratio)
+
+
+def log_ratio_advantage_with_ratio(row):
+    return log_ratio_advantage(row, True)
+
+
+def opd(row):
+    return combination((row.parameter["coefficient"], log_ratio_advantage(row, True)))
+
+
+def vopd(row):
+    log_ratio = held(row.lp[row.token] - row.teacher_log_prob)
+    part = with_temperature(row, log_ratio, at_token(row, row.token, kl(row.lp, row.lq) - log_ratio))
+    return combination((row.parameter["coefficient"], part))
+
+
+def power_advantage(row, with_ratio=False):
+    a = row.parameter["exponent"]
+    sampled = sampling_log_prob(row, with_ratio)
+    return score_function(row, (a * row.teacher_log_prob).exp() - (a * sampled).exp(), with_ratio)
+
+
+def power_advantage_with_ratio(row):
+    return power_advantage(row, True)
+
+
+def mixture_advantage(row, with_ratio=False):
+    a = row.parameter["teacher_share"]
+    sampled = sampling_log_prob(row, with_ratio)
+    return score_function(row, (a * (row.teacher_log_prob - sampled).exp() + 1 - a).ln(), with_ratio)
+
+
+def mixture_advantage_with_ratio(row):
+    return mixture_advantage(row, True)
+
+
+def clipped_importance(row):
+    r = held(row.lp[row.token] - row.old_log_prob).exp()
+    weight = row.advantage * max(min(r, row.parameter["upper"]), row.parameter["lower"])
+    return with_temperature(row, -weight * row.lp[row.token], at_token(row, row.token, weight))
+
+
+def sequence_surrogate(row):
+    a, lower, upper = row.advantage, row.parameter["lower"], row.parameter["upper"]
+    s = row.sequence_log_ratio.exp()
+    if (a > 0 and s > upper) or (a < 0 and s < lower):
+        return with_temperature(row, -(upper if a > 0 else lower) * a, at_token(row, row.token, 0))
+    return with_temperature(row, -s * a, at_token(row, row.token, s * a))
+
+
+def kl_estimator(row):
+    x = held(row.lp[row.token] - row.teacher_log_prob)
+    excess = (-x).exp() - 1
+    value = {1: x, 2: x * x / 2, 3: excess + x}[int(row.parameter["value"])]
+    slope = {2: x, 3: -excess}[int(row.parameter["gradient"])]
+    return with_temperature(row, value, at_token(row, row.token, -slope))
+
+
+def kdrl(row):
+    row.parameter.update(value=Decimal(2), gradient=Decimal(2))
+    return combination((1, clipped_surrogate(row)), (row.parameter["coefficient"], kl_estimator(row)))
+
+
+def gkd(row):
+    t = row.parameter["temperature"]
+    return jensen_shannon(row.at_temperature(t, t))
+
+
+def minillm(row):
+    return combination((row.parameter["surrogate_weight"], clipped_surrogate(row)),
+                       (row.parameter["single_step"], reverse_kl(row)))
+
+
+def distillm(row):
+    r = row.parameter["ratio"]
+    return combination((1 - r, cross_entropy(row)), (r, skew_reverse_kl(row)))
+
+
+def abkd(row):
+    r = row.parameter["ratio"]
+    return combination((1 - r, cross_entropy(row)), (r, alpha_beta(row)))
+
+
+def gated_tgpo(row):
+    return combination((1, clipped_surrogate(row)),
+                       (row.coefficient * row.parameter["coefficient"], teacher_guidance(row)))
+
+
+def gated_forward_kl(row):
+    return combination((1, reverse_kl(row)), (row.coefficient * row.parameter["coefficient"], forward_kl(row)))
+
+
 def combination(*parts):
     loss = sum(c * value for c, (value, _) in parts)
     return loss, [sum(c * g for c, g in zip([c for c, _ in parts], column))
@@ -225,7 +393,18 @@ def hinton(row):
 OBJECTIVES = {f.__name__: f for f in (
     forward_kl, reverse_kl, jensen_shannon, skew_forward_kl, skew_reverse_kl, chi_squared, alpha_beta,
     total_variation, squared_hellinger, entropy, cross_entropy,
-    teacher_guidance, policy_gradient, clipped_surrogate, tgpo, forward_reverse_jensen, hinton)}
+    teacher_guidance, policy_gradient, clipped_surrogate, tgpo, forward_reverse_jensen, hinton, adaptive_kl,
+    uniform_cross_entropy, smoothed_cross_entropy, z_loss, forward_kl_and_z_loss, log_ratio_advantage,
+    log_ratio_advantage_with_ratio, opd, vopd, power_advantage, power_advantage_with_ratio, mixture_advantage,
+    mixture_advantage_with_ratio, clipped_importance, sequence_surrogate, kl_estimator, kdrl, gkd, minillm, distillm,
+    abkd, gated_tgpo, gated_forward_kl)}
+
+# What a system's value has beside the objective's, per row.
+EXCESS = {
+    "teacher_entropy": lambda row: -sum(q * x for q, x in zip(row.q, row.lq) if q),
+    "reverse_kl": lambda row: kl(row.lp, row.lq),
+    "surrogate": lambda row: (row.lp[row.token] - row.teacher_log_prob) * (row.lp[row.token] - 1),
+}
 
 
 def effective_weights(case):
@@ -257,6 +436,18 @@ def row_coefficients(case):
     raise ValueError(f"unknown reduction {name}")
 
 
+def sequence_log_ratio(case, i):
+    """The mean of log p(y) - log p_old(y) over the active rows of row i's sequence."""
+    o, w = case["sequence_offsets"], effective_weights(case)
+    begin, end = next((a, b) for a, b in zip(o, o[1:]) if a <= i < b)
+    total = Decimal(0)
+    for j in range(begin, end):
+        if w[j]:
+            row = Row(case, j)
+            total += w[j] * (row.lp[row.token] - row.old_log_prob)
+    return total / sum(w[begin:end])
+
+
 def evaluate(case):
     row_losses, gradient, loss = [], [], Decimal(0)
     weights = effective_weights(case)
@@ -265,11 +456,25 @@ def evaluate(case):
             row_losses.append(Decimal(0))
             gradient += [Decimal(0)] * case["vocabulary"]
             continue
-        value, g = OBJECTIVES[case["objective"]](Row(case, i))
+        row = Row(case, i)
+        if case["objective"] == "sequence_surrogate":
+            row.sequence_log_ratio = sequence_log_ratio(case, i)
+        value, g = OBJECTIVES[case["objective"]](row)
         row_losses.append(value)
         gradient += [c * x for x in g]
         loss += c * value
     return loss, row_losses, gradient
+
+
+def evaluate_system(case):
+    """(loss, excess, gradient) of another system's function."""
+    loss, _, gradient = evaluate(case)
+    factor, excess = exact(case["factor"]), Decimal(0)
+    if case["excess_of"] is not None:
+        weights = effective_weights(case)
+        excess = exact(case["excess_times"]) * sum(c * EXCESS[case["excess_of"]](Row(case, i))
+                                                   for i, c in enumerate(row_coefficients(case)) if weights[i])
+    return factor * loss + excess, excess, [factor * g for g in gradient]
 
 
 def deviation(found, expected):
@@ -295,8 +500,9 @@ def expected_advantages(case):
 
 def verify(document):
     """Asserts every value of the file; returns the largest deviations found, by kind."""
-    worst = {"row_losses": Decimal(0), "loss": Decimal(0), "gradient": Decimal(0), "relative_row_loss": Decimal(0)}
-    names = [case["name"] for case in document["cases"]]
+    worst = {"row_losses": Decimal(0), "loss": Decimal(0), "gradient": Decimal(0), "relative_row_loss": Decimal(0),
+             "systems": Decimal(0)}
+    names = [case["name"] for case in [*document["cases"], *document["systems"]]]
     assert len(set(names)) == len(names), "case names repeat"
     for case in document["cases"]:
         loss, row_losses, gradient = evaluate(case)
@@ -310,6 +516,13 @@ def verify(document):
         for found, expected in zip(case["row_losses"], row_losses):
             if abs(expected) > Decimal("1e-9"):
                 worst["relative_row_loss"] = max(worst["relative_row_loss"], abs(Decimal(found) / expected - 1))
+    for case in document["systems"]:
+        loss, excess, gradient = evaluate_system(case)
+        assert len(case["gradient"]) == len(gradient), case["name"]
+        for found, expected in ((case["loss"], loss), (case["excess"], excess), *zip(case["gradient"], gradient)):
+            error = deviation(found, expected)
+            assert error < TOLERANCE, f"{case['name']}: off by {error:.2e}"
+            worst["systems"] = max(worst["systems"], error)
     for case in document["advantages"]:
         for found, expected in zip(case["expected"], expected_advantages(case), strict=True):
             assert abs(found - expected) < 1e-12 * max(1.0, abs(expected)), case

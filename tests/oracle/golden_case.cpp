@@ -19,6 +19,11 @@ std::vector<double> numbers(const nlohmann::json& array) {
     return values;
 }
 
+// Empty where the file leaves the key out.
+std::vector<double> numbers(const nlohmann::json& object, const char* key) {
+    return object.contains(key) ? numbers(object.at(key)) : std::vector<double>{};
+}
+
 std::vector<std::int64_t> integers(const nlohmann::json& array) {
     return array.is_null() ? std::vector<std::int64_t>{} : array.get<std::vector<std::int64_t>>();
 }
@@ -39,12 +44,15 @@ golden_case read(const nlohmann::json& j) {
         .old_log_probs = numbers(j.at("old_log_probs")),
         .teacher_log_probs = numbers(j.at("teacher_log_probs")),
         .advantages = numbers(j.at("advantages")),
+        .temperatures = numbers(j, "temperatures"),
+        .coefficients = numbers(j, "coefficients"),
+        .sequence_log_ratios = {},
         .tokens = integers(j.at("tokens")),
         .teacher_tokens = integers(j.at("teacher_tokens")),
         .labels = integers(j.at("labels")),
         .sequence_offsets = integers(j.at("sequence_offsets")),
         .loss = number(j.at("loss")),
-        .row_losses = numbers(j.at("row_losses")),
+        .row_losses = numbers(j, "row_losses"),
         .gradient = numbers(j.at("gradient"))};
 }
 
@@ -62,6 +70,16 @@ const std::vector<golden_case>& golden_cases() {
         return all;
     }();
     return cases;
+}
+
+const std::vector<golden_system>& golden_systems() {
+    static const std::vector<golden_system> systems = [] {
+        std::vector<golden_system> all;
+        for (const auto& j : golden_file().at("systems"))
+            all.push_back({read(j), j.at("system"), number(j.at("factor")), number(j.at("excess"))});
+        return all;
+    }();
+    return systems;
 }
 
 }  // namespace distill_test

@@ -22,7 +22,8 @@ struct golden_case {
     distill::temperature temperature;
     std::optional<double> denominator;
     std::size_t rows, vocabulary;
-    std::vector<double> student, teacher, weights, old_log_probs, teacher_log_probs, advantages;
+    std::vector<double> student, teacher, weights, old_log_probs, teacher_log_probs, advantages, temperatures, coefficients;
+    std::vector<double> sequence_log_ratios;  // not in the file: present_log_ratios finds them
     std::vector<std::int64_t> tokens, teacher_tokens, labels, sequence_offsets;
     double loss;
     std::vector<double> row_losses, gradient;
@@ -34,11 +35,25 @@ struct golden_case {
     [[nodiscard]] distill::clipped_surrogate surrogate() const {
         return {.lower = parameter("lower"), .upper = parameter("upper"), .dual_clip = optional_parameter("dual_clip")};
     }
+    template <distill::importance Importance>
+    [[nodiscard]] distill::log_ratio_advantage<Importance> log_ratio() const {
+        return distill::log_ratio_advantage<Importance>{parameter("floor"), parameter("ceiling"),
+                                                        parameter("drops_outside") != 0.0};
+    }
+};
+
+// What another system computes, and the case that gives the same here: loss = factor * ours + excess, gradient = factor * ours.
+// The case's own loss and gradient are those of the system; row losses it has none.
+struct golden_system {
+    golden_case ours;
+    std::string system;
+    double factor, excess;
 };
 
 // golden.json, read once.
 const nlohmann::json& golden_file();
 const std::vector<golden_case>& golden_cases();
+const std::vector<golden_system>& golden_systems();
 
 // What one call answers, in double.
 struct golden_answer {
@@ -94,7 +109,10 @@ golden_answer call(const golden_case& c, const Objective& objective, const Backe
                                .old_log_probs = c.old_log_probs,
                                .teacher_log_probs = c.teacher_log_probs,
                                .advantages = c.advantages,
-                               .sequence_offsets = offsets};
+                               .sequence_offsets = offsets,
+                               .temperatures = c.temperatures,
+                               .coefficients = c.coefficients,
+                               .sequence_log_ratios = c.sequence_log_ratios};
     if (!teacher.empty()) in.teacher = {teacher.data(), c.rows, c.vocabulary};
     const distill::loss f{objective, backend, reduction, c.temperature};
     std::vector<double> row_losses(c.rows);
@@ -128,6 +146,44 @@ golden_answer with_objective(const golden_case& c, const Visitor& visit) {
     if (c.objective == "hinton")
         return visit(hinton{
             .soft_temperature = c.parameter("temperature"), .hard = c.parameter("hard"), .soft = c.parameter("soft")});
+    if (c.objective == "adaptive_kl") return visit(adaptive_kl{c.parameter("head_mass")});
+    if (c.objective == "uniform_cross_entropy") return visit(uniform_cross_entropy{});
+    if (c.objective == "smoothed_cross_entropy") return visit(smoothed_cross_entropy{c.parameter("smoothing")});
+    if (c.objective == "z_loss") return visit(z_loss{});
+    if (c.objective == "forward_kl_and_z_loss") return visit(forward_kl{} + c.parameter("coefficient") * z_loss{});
+    if (c.objective == "log_ratio_advantage") return visit(c.log_ratio<importance::none>());
+    if (c.objective == "log_ratio_advantage_with_ratio") return visit(c.log_ratio<importance::ratio>());
+    if (c.objective == "opd") return visit(opd{c.parameter("coefficient")});
+    if (c.objective == "vopd") return visit(vopd{c.parameter("coefficient")});
+    if (c.objective == "power_advantage") return visit(power_advantage<>{c.parameter("exponent")});
+    if (c.objective == "power_advantage_with_ratio")
+        return visit(power_advantage<importance::ratio>{c.parameter("exponent")});
+    if (c.objective == "mixture_advantage") return visit(mixture_advantage<>{c.parameter("teacher_share")});
+    if (c.objective == "mixture_advantage_with_ratio")
+        return visit(mixture_advantage<importance::ratio>{c.parameter("teacher_share")});
+    if (c.objective == "clipped_importance") return visit(clipped_importance{c.parameter("lower"), c.parameter("upper")});
+    if (c.objective == "sequence_surrogate") return visit(sequence_surrogate{c.parameter("lower"), c.parameter("upper")});
+    if (c.objective == "kl_estimator") {
+        using enum kl_estimate;
+        const double value = c.parameter("value");
+        if (c.parameter("gradient") == 2.0)
+            return value == 1.0   ? visit(kl_estimator<k1, k2>{})
+                   : value == 2.0 ? visit(kl_estimator<k2, k2>{})
+                                  : visit(kl_estimator<k3, k2>{});
+        return value == 1.0   ? visit(kl_estimator<k1, k3>{})
+               : value == 2.0 ? visit(kl_estimator<k2, k3>{})
+                              : visit(kl_estimator<k3, k3>{});
+    }
+    if (c.objective == "kdrl") return visit(kdrl{.coefficient = c.parameter("coefficient"), .surrogate = c.surrogate()});
+    if (c.objective == "gkd") return visit(gkd{c.parameter("teacher_weight"), c.parameter("temperature")});
+    if (c.objective == "minillm")
+        return visit(minillm{.single_step = c.parameter("single_step"),
+                             .surrogate_weight = c.parameter("surrogate_weight"),
+                             .surrogate = c.surrogate()});
+    if (c.objective == "distillm") return visit(distillm{c.parameter("ratio"), c.parameter("share")});
+    if (c.objective == "abkd") return visit(abkd{c.parameter("ratio"), c.parameter("alpha"), c.parameter("beta")});
+    if (c.objective == "gated_tgpo") return visit(c.surrogate() + per_row(c.parameter("coefficient") * teacher_guidance{}));
+    if (c.objective == "gated_forward_kl") return visit(reverse_kl{} + per_row(c.parameter("coefficient") * forward_kl{}));
     throw std::runtime_error("golden.json names an unknown objective: " + c.objective);
 }
 
