@@ -6,7 +6,7 @@ set style data histogram
 set style histogram clustered gap 1
 set style fill solid 0.85 noborder
 set boxwidth 0.9
-set xlabel 'p(y*): what the student gives the token that the teacher wants; each bar from its label up to ten times as much'
+set xlabel 'p(y*), the student on the token that the teacher wants: a bar is a decade, from its label upwards'
 set ylabel 'rows'
 set yrange [0:*]
 set key top right

@@ -1,6 +1,11 @@
 // Masked rows, batches without an active row, batches without a row.
 #include <conformance/example.hpp>
+
 #include <conformance/guarded_pages.hpp>
+#include <distill/backend/reference.hpp>
+#include <distill/divergence/forward_kl.hpp>
+#include <distill/loss.hpp>
+#include <distill/reduction/sequence_mean.hpp>
 
 #include <doctest/doctest.h>
 
