@@ -78,7 +78,8 @@ private:
             if (heavier > 0) low = thresholds[heavier - 1];
             if (heavier < tries) high = thresholds[heavier];
         }
-        return std::min(high, of_first);
+        // Clear of the last token left out, whose q the next sweep may round otherwise.
+        return std::min(high * resolution, of_first);
     }
 
     double forward_share_ = 0.5;
