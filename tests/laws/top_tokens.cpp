@@ -194,13 +194,17 @@ TEST_CASE("top tokens in float agree with double") {
     filled_rows in = random_rows(random, 3, 5000, 2.5);
     in.student = widened(stored<float>(in.student));
     const top_rows top = top_of(in, 100);
-    for_each_term([&](const char* name, const auto& term) {
-        CAPTURE(name);
+    // One type for all of them.
+    for (int chosen = 0; chosen < 5; ++chosen) {
+        CAPTURE(chosen);
+        const auto c = [&](int i) { return i == chosen ? 1.0 : 0.0; };
+        const auto term = c(0) * on_top_tokens{forward_kl{}} + c(1) * on_top_tokens{jensen_shannon{}} +
+                          c(2) * renormalized{} + c(3) * truncated{} + c(4) * blind{} + c(4) * forward_kl{};
         const answer expected = call<double>(term, reference{}, in, top), found = call<float>(term, eigen{}, in, top);
         for (std::size_t row = 0; row < in.rows; ++row)
             CHECK(deviation(found.row_losses[row], expected.row_losses[row]) <= tolerance::single_loss);
         CHECK(norm_error(found.gradient, expected.gradient) <= tolerance::single_gradient);
-    });
+    }
 }
 
 }  // namespace
