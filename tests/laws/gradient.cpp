@@ -114,9 +114,8 @@ TEST_CASE("one entry: the derivative by hand is that of a dual number and that o
                     const auto e = entry_of(log_p, log_q);
                     const auto s = distill::evaluate(term, e);
                     CHECK(deviation(derivative_by_dual_number(term, e), s.dlogp.value) <= tolerance::rounding);
-                    const double slope = five_point([&](double step) {
-                        return distill::evaluate(term, entry_of(log_p + step, log_q)).value.value;
-                    });
+                    const double slope = five_point(
+                        [&](double step) { return distill::evaluate(term, entry_of(log_p + step, log_q)).value.value; });
                     CHECK(deviation(slope, s.dlogp.value) <= tolerance::finite_difference);
                 }
         } else if constexpr (distill::detail::is_part<Term, distill::normalizer_part>) {
@@ -136,8 +135,7 @@ TEST_CASE("one entry: the derivative by hand is that of a dual number and that o
                         const auto s = distill::evaluate(term, e);
                         CHECK(deviation(derivative_by_dual_number(term, e), s.dlogp.value) <= tolerance::rounding);
                         const double slope = five_point([&](double step) {
-                            return distill::evaluate(term,
-                                                             token_entry_of(log_p + step, log_p - log_ratio, advantage))
+                            return distill::evaluate(term, token_entry_of(log_p + step, log_p - log_ratio, advantage))
                                 .value.value;
                         });
                         CHECK(deviation(slope, s.dlogp.value) <= tolerance::finite_difference);
@@ -177,7 +175,7 @@ TEST_CASE("the gradient is h - p sum h over T, with h the terms' own derivatives
                     const auto v = static_cast<std::size_t>(tokens[static_cast<std::size_t>(Term::token)]);
                     const auto s =
                         distill::evaluate(value, token_entry_of(log_p[v], in.old_log_probs[0], in.advantages[0],
-                                                                        in.teacher_log_probs[0], in.sequence_log_ratios[0]));
+                                                                in.teacher_log_probs[0], in.sequence_log_ratios[0]));
                     h[v] += term.weight * s.dlogp.value;
                     loss += term.weight * s.value.value;
                 }
