@@ -105,8 +105,9 @@ private:
         count_most_probable(z, w, vocabulary, q, found);
     }
 
-    static void count_most_probable(const Student* z, const Teacher* w, std::ptrdiff_t vocabulary, const kernel::softmax& q,
-                                    row_diagnosis& found) {
+    /// Not inlined: its sums are the same beside a loss as alone.
+    [[gnu::noinline]] static void count_most_probable(const Student* z, const Teacher* w, std::ptrdiff_t vocabulary,
+                                                      const kernel::softmax& q, row_diagnosis& found) {
         constexpr auto most = static_cast<std::size_t>(row_diagnosis::mass_sizes.back());
         constexpr auto most_shared = static_cast<std::size_t>(row_diagnosis::overlap_sizes.back());
         std::array<kernel::ranked_entry, 2 * most> buffer;

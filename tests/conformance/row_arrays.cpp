@@ -146,6 +146,8 @@ TEST_CASE("a coefficient that is not finite makes its own row NaN and no other")
         CHECK(found.result.nonfinite_rows == 1);
         CHECK(all_nan(found.gradient.row(2)));
         for (const std::ptrdiff_t row : {0, 1, 3, 4}) CHECK(same_row(found, expected, row));
+        // Where nothing is marked, nobody reads it.
+        CHECK(together(reverse_kl{}, backend, in, {}).result.nonfinite_rows == 0);
     });
 }
 

@@ -13,7 +13,8 @@
 
 namespace distill::kernel {
 
-/// One row's softmax at one temperature, in double.
+/// One row's softmax at one temperature, in double. Inlined everywhere, so that its arithmetic is that of the loop it is called
+/// in, with fused multiplications or without, whatever else is in that loop.
 struct softmax {
     double maximum = 0.0;
     double inverse_temperature = 1.0;
@@ -21,10 +22,10 @@ struct softmax {
     double log_sum = 0.0;
 
     constexpr softmax() = default;
-    constexpr softmax(double row_maximum, double inverse, double row_sum)
+    DISTILL_INLINE constexpr softmax(double row_maximum, double inverse, double row_sum)
         : maximum(row_maximum), inverse_temperature(inverse), sum(row_sum), log_sum(std::log(row_sum)) {}
 
-    [[nodiscard]] constexpr double log_probability(double logit) const {
+    [[nodiscard]] DISTILL_INLINE constexpr double log_probability(double logit) const {
         const double log_p = (logit - maximum) * inverse_temperature - log_sum;
         return log_p > log_probability_floor ? log_p : log_probability_floor;
     }

@@ -43,8 +43,9 @@ struct single_entries {
 /// a NaN is found under -ffast-math too, and where a term holds its input to bounds.
 template <class Objective, class Student, class Teacher>
 DISTILL_INLINE constexpr bool has_usable_numbers(const Objective& o, const row_input<Student, Teacher>& in) {
-    bool usable = is_finite(in.coefficient);
+    bool usable = true;
     for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
+        if (t.per_row) usable = usable && is_finite(in.coefficient);
         if (t.weight == 0.0) return;
         constexpr fields needs = needs_of<Term>();
         if constexpr (contains(needs, fields::advantages)) usable = usable && is_finite(in.advantage);
