@@ -28,7 +28,9 @@ std::vector<double> log_softmax_of(std::span<const float> row, double t) {
 std::vector<std::size_t> ranking(const std::vector<double>& log_probs) {
     std::vector<std::size_t> order(log_probs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return log_probs[a] > log_probs[b]; });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return log_probs[a] != log_probs[b] ? log_probs[a] > log_probs[b] : a < b;
+    });
     return order;
 }
 

@@ -168,9 +168,10 @@ public:
                 for (std::ptrdiff_t j = row * k; j < i; ++j)
                     require(ids[i] != ids[j],
                             [&] { return of_row("batch.top_tokens", row) + " hold " + std::to_string(ids[i]) + " twice"; });
-                mass += std::exp(log_probs[i]);
+                // One that is not finite is the row's own matter.
+                if (is_finite(log_probs[i])) mass += std::exp(log_probs[i]);
             }
-            require(!(mass > 1.0 + 1e-2), [&] {
+            require(mass <= 1.0 + 1e-2, [&] {
                 return of_row("batch.top_log_probs", row) + " give a probability of " + std::to_string(mass) +
                        ", expected at most 1";
             });
