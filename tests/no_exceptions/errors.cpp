@@ -125,7 +125,7 @@ TEST_CASE("what is no loss reports to the same handler") {
     std::vector<float> advantages(2, 42.0f);
     distill::group_advantages(rewards, offsets, std::span(advantages));
     CHECK(calls == 1);
-    CHECK(received == "distill: group_offsets start at 0 and end at the number of rewards, 2");
+    CHECK(received == "distill: group_offsets start at 0, never decrease and end at the number of rows, 2");
     CHECK(advantages == std::vector<float>(2, 42.0f));
 }
 
