@@ -3,6 +3,7 @@
 
 #include <distill/core/error.hpp>
 #include <distill/core/number.hpp>
+#include <distill/core/quantile.hpp>
 #include <distill/core/row_array.hpp>
 
 #include <algorithm>
@@ -70,10 +71,7 @@ void gate_by_failure(row_values advantages, std::span<Float> out) {
         if (weights.empty() || weights[i] != 0.0) sorted.push_back(values[i]);
     if (sorted.empty()) return fail("a quantile of no values");
     std::sort(sorted.begin(), sorted.end());
-    const double place = share * static_cast<double>(sorted.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, sorted.size() - 1);
-    return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+    return detail::quantile_of_sorted(sorted, share);
 }
 
 }  // namespace distill

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <distill/core/number.hpp>
+#include <distill/core/quantile.hpp>
 #include <distill/core/row_diagnosis.hpp>
 
 #include <algorithm>
@@ -81,12 +82,8 @@ statistic statistic_of(std::span<const row_diagnosis> rows, const Has& has, cons
     std::sort(values.begin(), values.end());
     found.smallest = values.front();
     found.largest = values.back();
-    for (std::size_t i = 0; i < found.percentiles.size(); ++i) {
-        const double place = statistic::shares[i] * (count - 1.0);
-        const auto below = static_cast<std::size_t>(place);
-        const std::size_t above = std::min(below + 1, values.size() - 1);
-        found.percentiles[i] = values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
-    }
+    for (std::size_t i = 0; i < found.percentiles.size(); ++i)
+        found.percentiles[i] = quantile_of_sorted(values, statistic::shares[i]);
     return found;
 }
 

@@ -1,0 +1,18 @@
+/// Quantiles of sorted numbers.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+namespace distill::detail {
+
+/// The value at `share` of the way up, between neighbours in proportion. There is at least one value.
+inline double quantile_of_sorted(std::span<const double> sorted, double share) {
+    const double place = share * static_cast<double>(sorted.size() - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const std::size_t above = std::min(below + 1, sorted.size() - 1);
+    return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+}  // namespace distill::detail
