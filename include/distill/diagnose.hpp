@@ -26,21 +26,6 @@ namespace distill {
 
 namespace detail {
 
-/// What a diagnosis reads, in the words of an objective: the teacher's logits, and the tokens where there are some.
-struct diagnosis_of_rows : term<diagnosis_of_rows> {
-    template <class T>
-    constexpr summand<T> operator()(const entry<T>& e) const {
-        return {e.difference, e.difference};
-    }
-};
-struct diagnosis_of_tokens : token_term<diagnosis_of_tokens> {
-    static constexpr token_source token = token_source::sampled;
-    template <class T>
-    constexpr token_summand<T> operator()(const token_entry<T>& e) const {
-        return {.value = e.log_p, .dlogp = e.p};
-    }
-};
-
 /// A job of a backend, beside the loss's own (kernel/row_loop.hpp).
 template <class Student, class Teacher>
 struct diagnosis_job {
@@ -138,14 +123,13 @@ private:
 /// What is wrong with a batch to be diagnosed; empty where nothing is.
 template <class Student, class Teacher>
 std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_diagnosis> rows, const temperature& t) {
+    const term_facts reads{.name = "diagnose",
+                           .needs = fields::teacher | (in.tokens.empty() ? fields::none : fields::tokens)};
+    const untyped_batch untyped(in);
     call_checker check;
-    check.temperature_in_domain(t);
-    const auto reads = 1.0 * diagnosis_of_rows{} + (in.tokens.empty() ? 0.0 : 1.0) * diagnosis_of_tokens{};
-    if (check.error().empty()) check_batch(check, reads, t, false, in);
-    check.require(static_cast<std::ptrdiff_t>(rows.size()) == in.student.rows, [&] {
-        return "rows has " + std::to_string(rows.size()) + " elements, batch.student has " +
-               std::to_string(in.student.rows) + " rows";
-    });
+    check_objective(check, {}, std::span(&t, 1));
+    if (check.fine()) check_batch(check, std::span(&reads, 1), t, false, untyped);
+    check_row_results(check, "rows", rows, untyped);
     return check.error();
 }
 

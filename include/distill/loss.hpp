@@ -161,29 +161,29 @@ private:
     }
 
     template <class Student, class Teacher, class Destination, class Rows>
-    std::string error_of(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
+    std::string error_of(const batch<Student, Teacher>& typed, const Destination& destination,
+                         const Rows& row_losses) const {
+        constexpr bool writes = !std::is_same_v<Destination, kernel::no_gradient>;
+        const detail::untyped_batch in(typed);
+        const auto terms = detail::facts_of_terms(objective_);
         detail::call_checker check;
-        detail::check_objective(check, objective_);
+        detail::check_objective(check, terms, detail::temperatures_of(objective_, temperature_));
         if constexpr (requires { reduction_.domain_error(); })
-            check.domain(detail::type_name<Reduction>(), reduction_.domain_error());
-        check.temperature_in_domain(temperature_);
-        if (check.error().empty()) detail::check_batch(check, objective_, temperature_, Reduction::needs_sequences, in);
-        if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
-            if (check.error().empty()) detail::check_gradient(check, destination, in);
+            if (const char* problem = reduction_.domain_error(); problem != nullptr)
+                check.fail({detail::type_name<Reduction>(), ": ", problem});
+        if (check.fine()) detail::check_batch(check, terms, temperature_, Reduction::needs_sequences, in);
+        if constexpr (writes)
+            if (check.fine())
+                detail::check_gradient(check, destination.view, destination.zeroes_padding,
+                                       std::is_same_v<decltype(destination.view), logits_view<Student>>, in);
         if constexpr (!std::is_same_v<Rows, no_rows>) {
-            const row_values rows(row_losses.data(), row_losses.size());
-            check.require(rows.size() == in.student.rows, [&] {
-                return "row_losses has " + std::to_string(rows.size()) + " elements, batch.student has " +
-                       std::to_string(in.student.rows) + " rows";
-            });
-            check.require(!rows.dangling(), [] { return std::string("row_losses is a null pointer"); });
+            const detail::untyped_array rows(row_losses);
+            detail::check_row_results(check, "row_losses", rows, in);
             check.alignment("row_losses", rows);
-            if (check.error().empty()) {
-                detail::check_output(check, "row_losses", detail::region_of(rows), false, in);
-                if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
-                    check.no_overlap("row_losses", detail::region_of(rows), "gradient",
-                                     detail::region_of(destination.view, destination.zeroes_padding));
-            }
+            if (check.fine()) detail::check_output(check, "row_losses", detail::region_of(rows), false, in);
+            if constexpr (writes)
+                check.no_overlap("row_losses", detail::region_of(rows), "gradient",
+                                 detail::region_of(destination.view, destination.zeroes_padding));
         }
         return check.error();
     }

@@ -182,7 +182,7 @@ TEST_CASE("what cannot be diagnosed is refused, and nothing is written") {
     CHECK(refusal(in, 2) == "distill: rows has 2 elements, batch.student has 3 rows");
     CHECK(refusal(in, 3, temperature{0.0}) == "distill: temperature is 0.000000, expected a finite number in [1e-4, 1e4]");
     in.teacher = {};
-    CHECK(refusal(in, 3) == "distill: diagnosis_of_rows needs batch.teacher, which is empty");
+    CHECK(refusal(in, 3) == "distill: diagnose needs batch.teacher, which is empty");
     e.tokens[2] = 20;
     CHECK(refusal(e.batch(), 3) == "distill: batch.tokens[2] is 20, expected a token id in [0, 20)");
     CHECK(rows[0].state == row_state::nonfinite);

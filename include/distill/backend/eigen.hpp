@@ -16,7 +16,7 @@
 namespace distill {
 
 /// Element types: float, double, Eigen::half, Eigen::bfloat16; computed in double where one of the logits is double, else in
-/// float. The instruction set is chosen at run time, up to `widest`.
+/// float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
 ///
 /// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose moment
 /// is not known beforehand. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's

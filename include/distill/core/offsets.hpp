@@ -14,9 +14,7 @@ namespace distill::detail {
 inline bool offsets_cover(std::string_view name, row_indices offsets, std::ptrdiff_t rows) {
     bool covers = offsets.size() >= 1 && offsets[0] == 0 && offsets[offsets.size() - 1] == rows;
     for (std::ptrdiff_t s = 0; covers && s + 1 < offsets.size(); ++s) covers = offsets[s] <= offsets[s + 1];
-    if (!covers)
-        report_error(std::string(name) + " start at 0, never decrease and end at the number of rows, " +
-                     std::to_string(rows));
+    if (!covers) report_error({name, " start at 0, never decrease and end at the number of rows, ", rows});
     return covers;
 }
 

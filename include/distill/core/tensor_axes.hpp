@@ -69,71 +69,67 @@ struct tensor_rows {
 
 /// [outer, inner, columns] as outer * inner rows.
 inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis columns, const tensor_memory& memory) {
-    const auto refuse = [](const std::string& problem) { return tensor_rows{.problem = problem}; };
+    const auto refuse = [](sentence_parts problem) { return tensor_rows{.problem = sentence(problem)}; };
     const std::ptrdiff_t most =
         std::numeric_limits<std::ptrdiff_t>::max() / static_cast<std::ptrdiff_t>(memory.element_bytes);
     std::ptrdiff_t count = 1;
     for (const std::ptrdiff_t length : {outer.length, inner.length, columns.length}) {
-        if (length < 0) return refuse("has an axis of length " + std::to_string(length));
-        if (length > 1 && count > most / length) return refuse("has more elements than memory can hold");
+        if (length < 0) return refuse({"has an axis of length ", length});
+        if (length > 1 && count > most / length) return refuse({"has more elements than memory can hold"});
         if (length > 1) count *= length;
     }
     const std::ptrdiff_t rows = outer.length * inner.length;
     if (rows == 0 || columns.length == 0) return {rows, columns.length, columns.length, {}};
 
     if (columns.length > 1 && columns.stride != 1)
-        return refuse("has an inner stride of " + std::to_string(columns.stride) + ", expected 1");
+        return refuse({"has an inner stride of ", columns.stride, ", expected 1"});
     const std::ptrdiff_t stride = inner.length > 1 ? inner.stride : outer.length > 1 ? outer.stride : columns.length;
-    if (stride < columns.length)
-        return refuse("has a row stride of " + std::to_string(stride) + ", expected at least " +
-                      std::to_string(columns.length));
-    if (rows > most / stride) return refuse("has more elements than memory can hold");
+    if (stride < columns.length) return refuse({"has a row stride of ", stride, ", expected at least ", columns.length});
+    if (rows > most / stride) return refuse({"has more elements than memory can hold"});
     if (const std::ptrdiff_t expected = inner.length * stride;
         outer.length > 1 && inner.length > 1 && outer.stride != expected)
-        return refuse("has a batch stride of " + std::to_string(outer.stride) + ", expected " + std::to_string(expected) +
-                      ", with which batch and time are one axis of rows");
+        return refuse({"has a batch stride of ", outer.stride, ", expected ", expected,
+                       ", with which batch and time are one axis of rows"});
 
     const std::ptrdiff_t needed = (rows - 1) * stride + columns.length;
     if (memory.elements >= 0 && memory.elements < needed)
-        return refuse("has " + std::to_string(memory.elements) + " elements, its shape needs " + std::to_string(needed));
-    if (memory.address == nullptr) return refuse("has " + std::to_string(count) + " elements and a null pointer");
+        return refuse({"has ", memory.elements, " elements, its shape needs ", needed});
+    if (memory.address == nullptr) return refuse({"has ", count, " elements and a null pointer"});
     if (reinterpret_cast<std::uintptr_t>(memory.address) % memory.alignment != 0)
-        return refuse("is not aligned to its element type");
+        return refuse({"is not aligned to its element type"});
     return {rows, columns.length, stride, {}};
 }
 
 /// The view of a tensor [rows, vocabulary] or [batch, time, vocabulary]; `name` begins the sentence that refuses another.
 template <class Element>
 logits_view<Element> logits_of(std::string_view name, Element* data, const tensor_axes& axes, std::ptrdiff_t elements = -1) {
-    const auto refuse = [&](const std::string& problem) {
-        report_error(std::string(name) + " of logits " + problem);
+    const auto refuse = [&](sentence_parts problem) {
+        report_error({name, " of logits ", sentence(problem)});
         return logits_view<Element>{};
     };
     if (axes.rank != 2 && axes.rank != 3)
-        return refuse("has " + std::to_string(axes.rank) +
-                      " dimensions, expected 2, [rows, vocabulary], or 3, [batch, time, vocabulary]");
+        return refuse({"has ", axes.rank, " dimensions, expected 2, [rows, vocabulary], or 3, [batch, time, vocabulary]"});
     const bool batched = axes.rank == 3;
     const tensor_rows found = rows_of(batched ? axes.axis[0] : tensor_axis{}, axes.axis[batched ? 1 : 0],
                                       axes.axis[batched ? 2 : 1], {data, sizeof(Element), alignof(Element), elements});
-    if (!found.problem.empty()) return refuse(found.problem);
+    if (!found.problem.empty()) return refuse({found.problem});
     return logits_view<Element>(data, found.rows, found.columns, found.stride);
 }
 
 /// The contiguous numbers of a tensor [rows] or [batch, time] as an Array: row_values or row_indices.
 template <class Array, class Element>
 Array numbers_of(std::string_view name, const Element* data, const tensor_axes& axes) {
-    const auto refuse = [&](const std::string& problem) {
-        report_error(std::string(name) + " of per-row numbers " + problem);
+    const auto refuse = [&](sentence_parts problem) {
+        report_error({name, " of per-row numbers ", sentence(problem)});
         return Array{};
     };
     if (axes.rank != 1 && axes.rank != 2)
-        return refuse("has " + std::to_string(axes.rank) + " dimensions, expected 1, [rows], or 2, [batch, time]");
+        return refuse({"has ", axes.rank, " dimensions, expected 1, [rows], or 2, [batch, time]"});
     const bool batched = axes.rank == 2;
     const tensor_rows found = rows_of(batched ? axes.axis[0] : tensor_axis{}, axes.axis[batched ? 1 : 0], tensor_axis{},
                                       {data, sizeof(Element), alignof(Element)});
-    if (!found.problem.empty()) return refuse(found.problem);
-    if (found.rows > 1 && found.stride != 1)
-        return refuse("has a stride of " + std::to_string(found.stride) + ", expected 1");
+    if (!found.problem.empty()) return refuse({found.problem});
+    if (found.rows > 1 && found.stride != 1) return refuse({"has a stride of ", found.stride, ", expected 1"});
     return Array(data, found.rows);
 }
 

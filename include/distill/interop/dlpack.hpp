@@ -54,9 +54,8 @@ constexpr bool same_type(DLDataType a, DLDataType b) { return a.code == b.code &
 /// `float32`, `bfloat16`, `int64`; `float32 x 4` for four lanes.
 inline std::string dlpack_name(DLDataType type) {
     const char* const codes[] = {"int", "uint", "float", "handle", "bfloat", "complex", "bool"};
-    const std::string code =
-        type.code < std::size(codes) ? codes[type.code] : "code " + std::to_string(type.code) + " of bits ";
-    return code + std::to_string(type.bits) + (type.lanes == 1 ? "" : " x " + std::to_string(type.lanes));
+    const std::string code = type.code < std::size(codes) ? codes[type.code] : sentence({"code ", type.code, " of bits "});
+    return sentence({code, type.bits}) + (type.lanes == 1 ? "" : sentence({" x ", type.lanes}));
 }
 
 /// What stands in the way of reading the tensor as elements of one of two types; empty: nothing.
@@ -65,13 +64,14 @@ inline std::string dlpack_problem(const DLTensor& tensor, DLDataType expected, D
     const int device = tensor.device.device_type;
     const bool own = reader == dlpack_reader::host ? device == kDLCPU || device == kDLROCMHost : device == kDLCUDA;
     if (!own && device != kDLCUDAHost && device != kDLCUDAManaged)
-        return "stands on a device of type " + std::to_string(device) + ", expected " +
-               (reader == dlpack_reader::host ? "kDLCPU (1), kDLCUDAHost (3), kDLROCMHost (11) or kDLCUDAManaged (13)"
-                                              : "kDLCUDA (2), kDLCUDAHost (3) or kDLCUDAManaged (13)");
+        return sentence({"stands on a device of type ", device, ", expected ",
+                         reader == dlpack_reader::host
+                             ? "kDLCPU (1), kDLCUDAHost (3), kDLROCMHost (11) or kDLCUDAManaged (13)"
+                             : "kDLCUDA (2), kDLCUDAHost (3) or kDLCUDAManaged (13)"});
     if (!same_type(tensor.dtype, expected) && !same_type(tensor.dtype, alternative))
         return "has elements of type " + dlpack_name(tensor.dtype) + ", expected " + dlpack_name(expected) +
                (same_type(expected, alternative) ? "" : " or " + dlpack_name(alternative));
-    if (tensor.shape == nullptr && tensor.ndim > 0) return "has " + std::to_string(tensor.ndim) + " dimensions and no shape";
+    if (tensor.shape == nullptr && tensor.ndim > 0) return sentence({"has ", tensor.ndim, " dimensions and no shape"});
     return {};
 }
 
@@ -90,7 +90,7 @@ Element* data_of_dlpack(const DLTensor& tensor) {
 template <class Array, class Narrow, class Wide>
 Array values_of_dlpack(const DLTensor& tensor, DLDataType narrow, DLDataType wide, dlpack_reader reader) {
     if (const std::string problem = dlpack_problem(tensor, narrow, wide, reader); !problem.empty()) {
-        report_error("a DLPack tensor of per-row numbers " + problem);
+        report_error({"a DLPack tensor of per-row numbers ", problem});
         return {};
     }
     const auto values = [&]<class Element>(const Element* data) {
@@ -113,7 +113,7 @@ template <class Element = void>
         "distill: a DLPack tensor knows its element type at run time only; spell it: view_of<const float>(tensor)");
     constexpr DLDataType type = dlpack_type<std::remove_const_t<Element>>;
     if (const std::string problem = detail::dlpack_problem(tensor, type, type, reader); !problem.empty()) {
-        report_error("a DLPack tensor of logits " + problem);
+        report_error({"a DLPack tensor of logits ", problem});
         return logits_view<Element>{};
     }
     return detail::logits_of<Element>("a DLPack tensor", detail::data_of_dlpack<Element>(tensor),

@@ -21,8 +21,7 @@ namespace detail {
 template <class Float, class Factor>
 void gate(row_values values, std::span<Float> out, const Factor& factor) {
     if (static_cast<std::ptrdiff_t>(out.size()) != values.size())
-        return report_error("out has " + std::to_string(out.size()) + " elements, values has " +
-                            std::to_string(values.size()));
+        return report_error({"out has ", out.size(), " elements, values has ", values.size()});
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
         out[static_cast<std::size_t>(i)] = static_cast<Float>(factor(values[i]));
 }
@@ -57,19 +56,18 @@ void gate_by_failure(row_values advantages, std::span<Float> out) {
 /// quantile". Rows of weight 0 do not count. Allocates a copy. Errors: no value that counts, a share outside [0, 1], sizes that
 /// differ.
 [[nodiscard]] inline double quantile(row_values values, double share, row_values weights = {}) {
-    const auto fail = [](const std::string& message) {
+    const auto fail = [](detail::sentence_parts message) {
         report_error(message);
         return quiet_nan();
     };
     if (!weights.empty() && weights.size() != values.size())
-        return fail("weights has " + std::to_string(weights.size()) + " elements, values has " +
-                    std::to_string(values.size()));
+        return fail({"weights has ", weights.size(), " elements, values has ", values.size()});
     if (!(is_finite(share) && share >= 0.0 && share <= 1.0))
-        return fail("share is " + std::to_string(share) + ", expected a number in [0, 1]");
+        return fail({"share is ", share, ", expected a number in [0, 1]"});
     std::vector<double> sorted;
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
         if (weights.empty() || weights[i] != 0.0) sorted.push_back(values[i]);
-    if (sorted.empty()) return fail("a quantile of no values");
+    if (sorted.empty()) return fail({"a quantile of no values"});
     std::sort(sorted.begin(), sorted.end());
     return detail::quantile_of_sorted(sorted, share);
 }

@@ -28,10 +28,8 @@ void group_advantages(row_values rewards, row_indices group_offsets, std::span<F
                       advantage_scale scale = advantage_scale::sample_deviation, double epsilon = 1e-6) {
     const std::ptrdiff_t count = rewards.size();
     if (static_cast<std::ptrdiff_t>(advantages.size()) != count)
-        return report_error("advantages has " + std::to_string(advantages.size()) + " elements, rewards has " +
-                            std::to_string(count));
-    if (!(is_finite(epsilon) && epsilon >= 0.0))
-        return report_error("epsilon is " + std::to_string(epsilon) + ", expected at least 0");
+        return report_error({"advantages has ", advantages.size(), " elements, rewards has ", count});
+    if (!(is_finite(epsilon) && epsilon >= 0.0)) return report_error({"epsilon is ", epsilon, ", expected at least 0"});
     if (!detail::offsets_cover("group_offsets", group_offsets, count)) return;
 
     for (std::ptrdiff_t g = 0; g + 1 < group_offsets.size(); ++g) {

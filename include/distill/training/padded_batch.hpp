@@ -24,17 +24,14 @@ enum class padding {
 template <std::floating_point Float>
 void weights_of_padded_batch(row_indices lengths, std::ptrdiff_t time, std::span<Float> weights,
                              padding side = padding::at_the_end) {
-    if (time < 0) return report_error("time is " + std::to_string(time) + ", expected at least 0");
-    if (lengths.dangling())
-        return report_error("lengths has " + std::to_string(lengths.size()) + " elements and a null pointer");
+    if (time < 0) return report_error({"time is ", time, ", expected at least 0"});
+    if (lengths.dangling()) return report_error({"lengths has ", lengths.size(), " elements and a null pointer"});
     const auto size = static_cast<std::ptrdiff_t>(weights.size());
     if (time == 0 ? size != 0 : size % time != 0 || size / time != lengths.size())
-        return report_error("weights has " + std::to_string(size) + " elements, expected " + std::to_string(lengths.size()) +
-                            " sequences of " + std::to_string(time) + " rows");
+        return report_error({"weights has ", size, " elements, expected ", lengths.size(), " sequences of ", time, " rows"});
     for (std::ptrdiff_t s = 0; s < lengths.size(); ++s)
         if (lengths[s] < 0 || lengths[s] > time)
-            return report_error("lengths[" + std::to_string(s) + "] is " + std::to_string(lengths[s]) + ", expected 0 to " +
-                                std::to_string(time));
+            return report_error({"lengths[", s, "] is ", lengths[s], ", expected 0 to ", time});
 
     auto weight = weights.begin();
     for (std::ptrdiff_t s = 0; s < lengths.size(); ++s)
@@ -48,12 +45,11 @@ void weights_of_padded_batch(row_indices lengths, std::ptrdiff_t time, std::span
 /// for the first, more rows than the offsets' type can count.
 template <std::signed_integral Integer>
 void offsets_of_padded_batch(std::ptrdiff_t time, std::span<Integer> offsets) {
-    if (time < 0) return report_error("time is " + std::to_string(time) + ", expected at least 0");
+    if (time < 0) return report_error({"time is ", time, ", expected at least 0"});
     if (offsets.empty()) return report_error("offsets has 0 elements, expected one more than there are sequences");
     const auto sequences = static_cast<std::ptrdiff_t>(offsets.size()) - 1;
     if (sequences > 0 && time > std::numeric_limits<Integer>::max() / sequences)
-        return report_error("offsets are too narrow for " + std::to_string(sequences) + " sequences of " +
-                            std::to_string(time) + " rows");
+        return report_error({"offsets are too narrow for ", sequences, " sequences of ", time, " rows"});
     for (std::size_t s = 0; s < offsets.size(); ++s)
         offsets[s] = static_cast<Integer>(static_cast<std::ptrdiff_t>(s) * time);
 }

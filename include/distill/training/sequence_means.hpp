@@ -20,10 +20,9 @@ template <class Float>
 void sequence_means(row_values values, row_indices sequence_offsets, std::span<Float> out, row_values weights = {}) {
     const std::ptrdiff_t rows = values.size();
     if (static_cast<std::ptrdiff_t>(out.size()) != rows)
-        return report_error("out has " + std::to_string(out.size()) + " elements, values has " + std::to_string(rows));
+        return report_error({"out has ", out.size(), " elements, values has ", rows});
     if (!weights.empty() && weights.size() != rows)
-        return report_error("weights has " + std::to_string(weights.size()) + " elements, values has " +
-                            std::to_string(rows));
+        return report_error({"weights has ", weights.size(), " elements, values has ", rows});
     if (!detail::offsets_cover("sequence_offsets", sequence_offsets, rows)) return;
     for (std::ptrdiff_t s = 0; s + 1 < sequence_offsets.size(); ++s) {
         const auto begin = static_cast<std::ptrdiff_t>(sequence_offsets[s]);
@@ -46,8 +45,8 @@ template <class Float>
 void spread_over_rows(row_values per_sequence, row_indices sequence_offsets, std::span<Float> out) {
     if (!detail::offsets_cover("sequence_offsets", sequence_offsets, static_cast<std::ptrdiff_t>(out.size()))) return;
     if (per_sequence.size() != sequence_offsets.size() - 1)
-        return report_error("per_sequence has " + std::to_string(per_sequence.size()) + " elements, sequence_offsets name " +
-                            std::to_string(sequence_offsets.size() - 1) + " sequences");
+        return report_error({"per_sequence has ", per_sequence.size(), " elements, sequence_offsets name ",
+                             sequence_offsets.size() - 1, " sequences"});
     for (std::ptrdiff_t s = 0; s + 1 < sequence_offsets.size(); ++s)
         for (auto i = sequence_offsets[s]; i < sequence_offsets[s + 1]; ++i)
             out[static_cast<std::size_t>(i)] = static_cast<Float>(per_sequence[s]);

