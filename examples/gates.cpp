@@ -41,4 +41,10 @@ int main() {
     // Everywhere, by the sigmoid of -A.
     distill::gate_by_failure(advantages, std::span(coefficients));
     print("the worse the rollout");
+
+    // Where the student's entropy lies above a bound: the row finds out in the call itself.
+    const distill::loss in_one_pass{distill::clipped_surrogate{} + distill::where(distill::student_entropy_above{1.3},
+                                                                                  0.1 * distill::teacher_guidance{}),
+                                    distill::eigen{}, distill::token_mean{}};
+    std::printf("entropy above 1.3, in the call                     loss % .6f\n", in_one_pass(in).value);
 }

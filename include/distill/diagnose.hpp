@@ -27,7 +27,7 @@ namespace distill {
 namespace detail {
 
 /// A job of a backend, beside the loss's own (kernel/row_loop.hpp).
-template <class Student, class Teacher>
+template <class Student, class Teacher, class Caps>
 struct diagnosis_job {
     using student_type = Student;
     using teacher_type = Teacher;
@@ -35,6 +35,7 @@ struct diagnosis_job {
 
     const batch<Student, Teacher>& in;
     temperature softmax_temperature;
+    [[no_unique_address]] Caps caps;
     std::span<row_diagnosis> rows;
 
     template <class Team>
@@ -55,8 +56,8 @@ private:
         const std::array<double, 1> inverse_student{1.0 / (softmax_temperature.student * factor)},
             inverse_teacher{1.0 / (softmax_temperature.teacher * factor)};
         const std::ptrdiff_t vocabulary = in.student.vocabulary;
-        const Student* const z = in.student.row(row);
-        const Teacher* const w = in.teacher.row(row);
+        const auto z = kernel::student_row(caps, in.student.row(row));
+        const auto w = kernel::teacher_row(caps, in.teacher.row(row));
         const auto of_student = kernel::scan_row<true>(team, z, vocabulary, inverse_student);
         const auto of_teacher = kernel::scan_row<true>(team, w, vocabulary, inverse_teacher);
         found.state = row_state::nonfinite;
@@ -64,13 +65,16 @@ private:
 
         const kernel::softmax p(of_student.maximum, inverse_student[0], of_student.sums[0]);
         const kernel::softmax q(of_teacher.maximum, inverse_teacher[0], of_teacher.sums[0]);
-        const kernel::row_input<Student, Teacher> input{.student = z, .teacher = w, .vocabulary = vocabulary, .index = row};
+        const kernel::row_input<std::remove_const_t<decltype(z)>, std::remove_const_t<decltype(w)>> input{
+            .student = z, .teacher = w, .vocabulary = vocabulary, .index = row};
         const auto sums =
-            kernel::whole_row<Team, Student, Teacher, true>(team, input, p, q).template sums<6>([](const auto& e) {
-                return std::array{evaluate(forward_kl{}, e).value,     evaluate(reverse_kl{}, e).value,
-                                  evaluate(jensen_shannon{}, e).value, evaluate(total_variation{}, e).value,
-                                  evaluate(entropy{}, e).value,        -e.q * e.log_q};
-            });
+            kernel::whole_row<Team, std::remove_const_t<decltype(z)>, std::remove_const_t<decltype(w)>, true>(team, input, p,
+                                                                                                              q)
+                .template sums<6>([](const auto& e) {
+                    return std::array{evaluate(forward_kl{}, e).value,     evaluate(reverse_kl{}, e).value,
+                                      evaluate(jensen_shannon{}, e).value, evaluate(total_variation{}, e).value,
+                                      evaluate(entropy{}, e).value,        -e.q * e.log_q};
+                });
         found.state = row_state::diagnosed;
         found.forward_kl = sums[0];
         found.reverse_kl = sums[1];
@@ -91,19 +95,21 @@ private:
     }
 
     /// Not inlined: its sums are the same beside a loss as alone.
-    [[gnu::noinline]] static void count_most_probable(const Student* z, const Teacher* w, std::ptrdiff_t vocabulary,
+    template <class StudentRow, class TeacherRow>
+    [[gnu::noinline]] static void count_most_probable(const StudentRow& z, const TeacherRow& w, std::ptrdiff_t vocabulary,
                                                       const kernel::softmax& q, row_diagnosis& found) {
         constexpr auto most = static_cast<std::size_t>(row_diagnosis::mass_sizes.back());
         constexpr auto most_shared = static_cast<std::size_t>(row_diagnosis::overlap_sizes.back());
         std::array<kernel::ranked_entry, 2 * most> buffer;
         std::array<kernel::ranked_entry, 8 * most_shared> student_buffer;
-        const auto teacher = kernel::top_entries(w, vocabulary, most, std::span(buffer));
-        const auto student = kernel::top_entries(z, vocabulary, most_shared, std::span(student_buffer));
+        const auto teacher = kernel::top_entries(kernel::address_of(w), vocabulary, most, std::span(buffer));
+        const auto student = kernel::top_entries(kernel::address_of(z), vocabulary, most_shared, std::span(student_buffer));
 
         double mass = 0.0;
         std::size_t next = 0;
         for (std::size_t i = 0; i < teacher.size(); ++i) {
-            if (teacher[i].value > masked_logit) mass += std::exp(q.log_probability(teacher[i].value));
+            const double logit = kernel::single_logit<double>(w, teacher[i].index);
+            if (logit > masked_logit) mass += std::exp(q.log_probability(logit));
             while (next < row_diagnosis::mass_sizes.size() &&
                    static_cast<std::size_t>(row_diagnosis::mass_sizes[next]) == i + 1)
                 found.teacher_mass[next++] = mass;
@@ -145,19 +151,19 @@ std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_dia
 template <class Backend, class Student, class Teacher>
 void diagnose(const batch<Student, Teacher>& in, const Backend& backend, std::span<row_diagnosis> rows, temperature t = {}) {
     if (const std::string error = detail::diagnosis_error(in, rows, t); !error.empty()) return report_error(error);
-    static_cast<void>(backend.run(detail::diagnosis_job<Student, Teacher>{in, t, rows}));
+    static_cast<void>(backend.run(detail::diagnosis_job<Student, Teacher, no_soft_cap>{in, t, {}, rows}));
 }
 
-/// The same at the loss's temperature, beside the loss and its gradient: a row is read from memory once for all of them.
-template <class Objective, class Backend, class Reduction, class Student, class Teacher>
-loss_result diagnose(const loss<Objective, Backend, Reduction>& f, const batch<Student, Teacher>& in,
+/// The same at the loss's temperature and soft cap, beside the loss and its gradient: a row is read from memory once for all of them.
+template <class Objective, class Backend, class Reduction, class Caps, class Student, class Teacher>
+loss_result diagnose(const loss<Objective, Backend, Reduction, Caps>& f, const batch<Student, Teacher>& in,
                      std::type_identity_t<gradient<Student>> destination, std::span<row_diagnosis> rows) {
     const temperature t = f.softmax_temperature();
     if (const std::string error = detail::diagnosis_error(in, rows, t); !error.empty()) {
         report_error(error);
         return {.value = quiet_nan()};
     }
-    return f.beside(detail::diagnosis_job<Student, Teacher>{in, t, rows}, in, destination);
+    return f.beside(detail::diagnosis_job<Student, Teacher, Caps>{in, t, f.soft_caps(), rows}, in, destination);
 }
 
 }  // namespace distill

@@ -45,7 +45,7 @@
 // Objectives: terms of the student's normaliser
 #include <distill/normalizer/z_loss.hpp>
 
-// Objectives: ready-made sums, and your own term as a lambda
+// Objectives: ready-made sums, your own term as a lambda, and where they hold
 #include <distill/composition/abkd.hpp>
 #include <distill/composition/distillm.hpp>
 #include <distill/composition/gkd.hpp>
@@ -57,6 +57,7 @@
 #include <distill/composition/tgpo.hpp>
 #include <distill/composition/vopd.hpp>
 #include <distill/core/term_from.hpp>
+#include <distill/core/where.hpp>
 
 // Backends
 #include <distill/backend/eigen.hpp>

@@ -3,6 +3,7 @@
 
 #include <distill/core/error.hpp>
 #include <distill/core/result.hpp>
+#include <distill/core/soft_cap.hpp>
 #include <distill/core/validate.hpp>
 #include <distill/kernel/row_loop.hpp>
 
@@ -42,6 +43,8 @@ concept backend = std::copy_constructible<B> && requires(const B& b, const detai
 /// A loss-and-gradient functor, composed at compile time.
 ///
 ///     distill::loss f{0.7 * reverse_kl{} + 0.3 * jensen_shannon{0.5}, eigen{}, token_mean{}};
+///     distill::loss f{..., temperature{2.0}};                    // of both softmaxes; 1 where it is not given
+///     distill::loss f{..., temperature{2.0}, soft_cap{30.0}};    // of logits whose cap is not applied yet
 ///     auto r = f(batch);             // r.value
 ///     auto r = f(batch, gradient);   // the loss, and dL/dz written to the gradient's buffer
 ///
@@ -52,7 +55,7 @@ concept backend = std::copy_constructible<B> && requires(const B& b, const detai
 ///
 /// Errors (invalid_input, or the error handler without exceptions): shapes, strides, null pointers, overlaps, token ids,
 /// offsets, temperatures, parameters, fields that a term needs. All are found before the first write.
-template <class Objective, class Backend, class Reduction>
+template <class Objective, class Backend, class Reduction, class Caps = no_soft_cap>
 class loss {
     static_assert(detail::is_part<Objective, objective_part>,
                   "distill: the first argument of a loss is an objective: a term, a composition, or a sum of them; derive a "
@@ -62,14 +65,17 @@ class loss {
     static_assert(reduction<Reduction>,
                   "distill: the third argument of a loss is a reduction: it has needs_sequences, sequence_factor(double) "
                   "const and denominator(row_totals) const");
+    static_assert(std::is_same_v<Caps, no_soft_cap> || std::is_same_v<Caps, soft_cap>,
+                  "distill: the fifth argument of a loss, after its temperature, is a distill::soft_cap");
 
 public:
     template <class Part>
-    constexpr loss(const Part& part, Backend backend, Reduction reduction, temperature t = {})
+    constexpr loss(const Part& part, Backend backend, Reduction reduction, temperature t = {}, Caps caps = {})
         : objective_(detail::objective_or_self(part)),
           backend_(std::move(backend)),
           reduction_(std::move(reduction)),
-          temperature_(t) {}
+          temperature_(t),
+          caps_(caps) {}
 
     /// The reduced loss.
     template <class Student, class Teacher>
@@ -114,6 +120,7 @@ public:
     }
 
     [[nodiscard]] constexpr const temperature& softmax_temperature() const noexcept { return temperature_; }
+    [[nodiscard]] constexpr const Caps& soft_caps() const noexcept { return caps_; }
 
 private:
     using no_rows = std::span<double, 0>;
@@ -131,12 +138,13 @@ private:
             return {.value = quiet_nan()};
         }
         const bool reads_labels = contains(detail::needed_fields(objective_), fields::labels);
-        kernel::job<Objective, Reduction, Student, Teacher, Destination> job{
+        kernel::job<Objective, Reduction, Student, Teacher, Destination, Caps> job{
             .objective = objective_,
             .temperatures = kernel::group_temperatures(objective_, temperature_),
             .in = in,
             .weigher = {in, reduction_, reads_labels},
             .denominator = 0.0,
+            .caps = caps_,
             .destination = destination};
         const row_totals totals = job.weigher.totals();
         job.denominator = totals.active_rows == 0 ? 0.0 : reduction_.denominator(totals);
@@ -168,6 +176,7 @@ private:
         const auto terms = detail::facts_of_terms(objective_);
         detail::call_checker check;
         detail::check_objective(check, terms, detail::temperatures_of(objective_, temperature_));
+        if constexpr (std::is_same_v<Caps, soft_cap>) detail::check_soft_cap(check, caps_);
         if constexpr (requires { reduction_.domain_error(); })
             if (const char* problem = reduction_.domain_error(); problem != nullptr)
                 check.fail({detail::type_name<Reduction>(), ": ", problem});
@@ -192,9 +201,12 @@ private:
     [[no_unique_address]] Backend backend_;
     Reduction reduction_;
     temperature temperature_;
+    [[no_unique_address]] Caps caps_;
 };
 
 template <class Part, class Backend, class Reduction>
 loss(const Part&, Backend, Reduction, temperature = {}) -> loss<detail::objective_of<Part>, Backend, Reduction>;
+template <class Part, class Backend, class Reduction, class Caps>
+loss(const Part&, Backend, Reduction, temperature, Caps) -> loss<detail::objective_of<Part>, Backend, Reduction, Caps>;
 
 }  // namespace distill

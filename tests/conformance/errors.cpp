@@ -27,10 +27,11 @@ struct recorder {
 };
 
 // The message with which call(functor) is refused.
-template <class Objective, class Reduction, class Call>
-std::string refusal(const Objective& o, const Reduction& reduction, distill::temperature t, const Call& call) {
+template <class Objective, class Reduction, class Call, class Caps = distill::no_soft_cap>
+std::string refusal(const Objective& o, const Reduction& reduction, distill::temperature t, const Call& call,
+                    Caps caps = {}) {
     bool reached = false;
-    const distill::loss f{o, recorder{&reached}, reduction, t};
+    const distill::loss f{o, recorder{&reached}, reduction, t, caps};
     try {
         call(f);
     } catch (const std::invalid_argument& error) {
@@ -124,6 +125,24 @@ TEST_CASE("temperatures outside [1e-4, 1e4] are refused, of the loss, of the tea
         CHECK(refusal(cross_entropy{} + at_temperature(temperature{1.0, t}, forward_kl{}), in) == expected);
     }
     for (const double t : {1e-4, 1e4}) CHECK(refusal(forward_kl{}, in, token_mean{}, temperature{t}) == accepted);
+}
+
+TEST_CASE("soft caps outside [1e-3, 1e6] are refused, of the student and of the teacher; 0 is none") {
+    using namespace distill;
+    const example e = make_example("soft caps", rows, vocabulary);
+    const auto in = e.batch();
+    const auto refusal_of = [&](const soft_cap& caps) {
+        return refusal(
+            forward_kl{}, token_mean{}, {}, [&](const auto& f) { f(in); }, caps);
+    };
+    for (const double cap : {-1.0, 1e-4, 1.1e6, quiet_nan(), infinity}) {
+        const std::string expected =
+            "soft_cap is " + std::to_string(cap) + ", expected a number in [1e-3, 1e6], or 0 for none";
+        CHECK(refusal_of(soft_cap{cap}) == expected);
+        CHECK(refusal_of(soft_cap{cap, 1.0}) == expected);
+        CHECK(refusal_of(soft_cap{1.0, cap}) == expected);
+    }
+    for (const double cap : {0.0, 1e-3, 1e6}) CHECK(refusal_of(soft_cap{cap}) == accepted);
 }
 
 TEST_CASE("coefficients that are not finite are refused") {

@@ -43,6 +43,9 @@ struct logits_view {
     [[nodiscard]] constexpr bool absent() const noexcept { return data == nullptr && rows == 0 && vocabulary == 0; }
 };
 
+/// Logits at or below this value count as -infinity: masked vocabulary. A power of two, so that its multiples are exact.
+inline constexpr double masked_logit = -0x1p100;
+
 template <class Element, std::integral... Extents>
 logits_view(Element*, Extents...) -> logits_view<Element>;
 

@@ -4,6 +4,7 @@
 #include <distill/core/batch.hpp>
 #include <distill/core/call_checker.hpp>
 #include <distill/core/number.hpp>
+#include <distill/core/soft_cap.hpp>
 #include <distill/core/term.hpp>
 #include <distill/core/type_name.hpp>
 
@@ -25,9 +26,18 @@ struct term_facts {
     fields needs = fields::none;  ///< in this call: a token term of coefficient 0 asks for nothing
 };
 
+/// A gate is not named: its term is.
+template <class Term>
+constexpr std::string_view name_of_term() {
+    if constexpr (requires { typename Term::gated_term; })
+        return name_of_term<typename Term::gated_term>();
+    else
+        return type_name<Term>();
+}
+
 template <class Term>
 constexpr term_facts facts_of(const weighted<Term>& t) {
-    term_facts facts{.name = type_name<Term>(), .weight = t.weight};
+    term_facts facts{.name = name_of_term<Term>(), .weight = t.weight};
     if constexpr (requires { t.value.domain_error(); }) facts.domain_error = t.value.domain_error();
     if (is_part<Term, vocabulary_part> || t.weight != 0.0)
         facts.needs = needs_of<Term>() | (t.per_row ? fields::coefficients : fields::none);
@@ -136,6 +146,12 @@ inline void check_objective(call_checker& check, std::span<const term_facts> ter
     for (const temperature& t : temperatures)
         for (const double value : {t.student, t.teacher})
             check.require(in_domain(value), {"temperature is ", value, ", expected a finite number in [1e-4, 1e4]"});
+}
+
+inline void check_soft_cap(call_checker& check, const soft_cap& caps) {
+    for (const double cap : {caps.student, caps.teacher})
+        check.require(is_finite(cap) && (cap == 0.0 || (cap >= smallest_soft_cap && cap <= largest_soft_cap)),
+                      {"soft_cap is ", cap, ", expected a number in [1e-3, 1e6], or 0 for none"});
 }
 
 /// Every field that a term or the reduction asks for is there.

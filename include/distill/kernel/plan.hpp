@@ -64,9 +64,10 @@ public:
         return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher);
     });
 
-    /// A token term may ask for the teacher's softmax: for log q(y), or for what its for_row sums.
+    /// A term that is no sum over the vocabulary may ask for the teacher's softmax: for log q(y), or for what its for_row sums.
     static constexpr bool may_want_teacher_softmax = any([]<class Term>(std::type_identity<Term>) {
-        return detail::is_part<Term, token_part> && contains(needs_of<Term>(), fields::teacher_log_prob | fields::teacher);
+        return !detail::is_part<Term, vocabulary_part> &&
+               contains(needs_of<Term>(), fields::teacher_log_prob | fields::teacher);
     });
 
     /// A term depends on the row as a whole.
@@ -109,12 +110,12 @@ DISTILL_INLINE constexpr void for_each_term(Objective& o, const Visitor& visit) 
     (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
 }
 
-/// True where a token term of coefficient other than 0 reads one of these fields.
+/// True where a term that is no sum over the vocabulary, of coefficient other than 0, reads one of these fields.
 template <class Objective>
 constexpr bool wants(const Objective& o, fields any_of) {
     bool wanted = false;
     for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) {
-        if constexpr (detail::is_part<Term, token_part>)
+        if constexpr (!detail::is_part<Term, vocabulary_part>)
             wanted = wanted || (contains(needs_of<Term>(), any_of) && t.weight != 0.0);
     });
     return wanted;

@@ -34,7 +34,7 @@ struct row_sums {
 };
 
 /// One checked call, as a backend receives it. Destination is gradient<Element>, or no_gradient.
-template <class Objective, class Reduction, class Student, class Teacher, class Destination>
+template <class Objective, class Reduction, class Student, class Teacher, class Destination, class Caps>
 struct job {
     using objective_type = Objective;
     using student_type = Student;
@@ -49,6 +49,7 @@ struct job {
     const batch<Student, Teacher>& in;
     row_weigher<batch<Student, Teacher>, Reduction> weigher;
     double denominator;
+    [[no_unique_address]] Caps caps;
     Destination destination;
     float* row_losses_narrow = nullptr;
     double* row_losses_wide = nullptr;
@@ -91,11 +92,10 @@ DISTILL_INLINE constexpr void fill_row(const Team& team, Element* row, std::ptrd
 template <class Job>
 DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
     const auto& in = job.in;
-    row_input<typename Job::student_type, typename Job::teacher_type> input{
-        .student = in.student.row(row),
-        .teacher = in.teacher.absent() ? nullptr : in.teacher.row(row),
-        .vocabulary = in.student.vocabulary,
-        .index = row};
+    const auto student = student_row(job.caps, in.student.row(row));
+    const auto teacher = teacher_row(job.caps, in.teacher.absent() ? nullptr : in.teacher.row(row));
+    row_input<std::remove_const_t<decltype(student)>, std::remove_const_t<decltype(teacher)>> input{
+        .student = student, .teacher = teacher, .vocabulary = in.student.vocabulary, .index = row};
     if (!in.tokens.empty()) input.sampled_token = in.tokens[row];
     if (!in.teacher_tokens.empty()) input.teacher_token = in.teacher_tokens[row];
     if (!in.labels.empty()) input.label = in.labels[row];
@@ -128,8 +128,7 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
         row_outcome outcome;
         if (job.weigher.own_weight(row) != 0.0) {
             const auto input = read_row(job, row);
-            const row_program<Team, typename Job::objective_type, typename Job::student_type, typename Job::teacher_type>
-                program(team, job.objective, job.temperatures, input);
+            const row_program program(team, job.objective, job.temperatures, input);
             if constexpr (writes) {
                 const row_gradient<typename Job::gradient_type> target{job.destination.view.row(row),
                                                                        weight / job.denominator, job.destination.adds};
@@ -158,11 +157,10 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
     return sums;
 }
 
-template <class Objective, class Reduction, class Student, class Teacher, class Destination>
+template <class Objective, class Reduction, class Student, class Teacher, class Destination, class Caps>
 template <class Team>
-DISTILL_INLINE constexpr row_sums job<Objective, Reduction, Student, Teacher, Destination>::run(const Team& team,
-                                                                                                std::ptrdiff_t begin,
-                                                                                                std::ptrdiff_t end) const {
+DISTILL_INLINE constexpr row_sums job<Objective, Reduction, Student, Teacher, Destination, Caps>::run(
+    const Team& team, std::ptrdiff_t begin, std::ptrdiff_t end) const {
     return run_rows(team, *this, begin, end);
 }
 

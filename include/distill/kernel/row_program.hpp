@@ -48,7 +48,7 @@ struct row_gradient {
 struct no_gradient {};
 
 /// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
-template <class Team, class Objective, class Student, class Teacher>
+template <class Team, class Objective, class StudentRow, class TeacherRow>
 class row_program {
     using number = typename Team::number;
     using real = typename Team::real;
@@ -59,7 +59,7 @@ class row_program {
 public:
     DISTILL_INLINE constexpr row_program(const Team& team, const Objective& o,
                                          const std::array<temperature, groups>& temperatures,
-                                         const row_input<Student, Teacher>& in)
+                                         const row_input<StudentRow, TeacherRow>& in)
         : team_(team), objective_(o), in_(in) {
         std::array<double, groups> inverse_student{}, inverse_teacher{};
         for (std::size_t g = 0; g < groups; ++g) {
@@ -86,8 +86,8 @@ public:
         if (!usable_) return {.finite = false};
 
         single_entries<plan> tokens;
-        row_outcome outcome =
-            token_terms<real, Objective, Student, Teacher>{objective_, in_, student_, teacher_, teacher_token_}(tokens);
+        row_outcome outcome = token_terms<real, Objective, StudentRow, TeacherRow>{objective_, in_, student_, teacher_,
+                                                                                   teacher_token_}(tokens);
         std::array<double, groups> moment{};
         const auto makers = entry_makers<number, real>();
 
@@ -121,7 +121,7 @@ private:
             plan::reads_teacher ||
             wants(objective_, in_.knows_teacher_log_prob ? fields::teacher : fields::teacher | fields::teacher_log_prob);
         teacher_token_ = in_.teacher_token;
-        if (in_.teacher == nullptr) return;
+        if (address_of(in_.teacher) == nullptr) return;
         if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax)
             if (wants_softmax) {
                 const auto teacher =
@@ -148,7 +148,7 @@ private:
                 constexpr bool reads_teacher = contains(needs_of<Term>(), fields::teacher);
                 if (t.weight != 0.0)
                     t.value = t.value.for_row(
-                        whole_row<Team, Student, Teacher, reads_teacher>(team_, in_, student_[g], teacher_[g]));
+                        whole_row<Team, StudentRow, TeacherRow, reads_teacher>(team_, in_, student_[g], teacher_[g]));
             }
         });
     }
@@ -178,7 +178,7 @@ private:
 
     DISTILL_INLINE constexpr number load_teacher(const auto& at) const {
         if constexpr (plan::reads_teacher)
-            return team_.load(in_.teacher, at);
+            return load_logits(team_, in_.teacher, at);
         else
             return number(0.0);
     }
@@ -191,7 +191,7 @@ private:
     /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
     template <bool Keep, class Makers, class At>
     DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers, const At& at) const {
-        const number z = team_.load(in_.student, at), w = load_teacher(at);
+        const number z = load_logits(team_, in_.student, at), w = load_teacher(at);
         std::array<number, 1 + groups> result;
         result[0] = number(empty_sum);
         number kept(empty_sum);
@@ -232,7 +232,7 @@ private:
             const exact z = single_logit<real>(in_.student, first.index);
             exact w = 0.0;
             if constexpr (plan::reads_teacher) w = single_logit<real>(in_.teacher, first.index);
-            double value = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
+            double derivative = 0.0;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
                     const entry<exact> e =
@@ -243,13 +243,15 @@ private:
                             at_token += c.dlogp;
                     const double h = evaluate_group<g()>(objective_, e).dlogp.value;
                     // at_token - p * moment, with the part of the moment that comes from this very token taken out.
-                    value +=
+                    derivative +=
                         scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (moment[g()] - at_token));
                 };
                 (of_group(std::integral_constant<std::size_t, G>{}), ...);
             }
             (std::make_index_sequence<groups>{});
-            patches.entries[patches.count++] = {first.index, value};
+            const double before = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
+            patches.entries[patches.count++] = {first.index,
+                                                before + derivative * single_slope<real>(in_.student, first.index)};
         }
         return patches;
     }
@@ -266,7 +268,7 @@ private:
         }
         const number row_weight(gradient.weight);
         const auto gradient_of = [&](const auto& at, number& value) DISTILL_INLINE_LAMBDA {
-            const number z = team_.load(in_.student, at);
+            const number z = load_logits(team_, in_.student, at);
             number dz(empty_sum);
             if constexpr (keeps_derivatives) dz = team_.load(team_.scratch(), at) * row_weight;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
@@ -285,6 +287,7 @@ private:
                 (of_group(std::integral_constant<std::size_t, G>{}), ...);
             }
             (std::make_index_sequence<groups>{});
+            dz = through_cap(team_, in_.student, at, dz);
             if (gradient.adds) dz = dz + team_.load(gradient.data, at);
             team_.store(gradient.data, at, dz);
         };
@@ -307,7 +310,7 @@ private:
     // Copies: what a sweep reads in its loop must be seen not to alias the gradient it writes.
     Team team_;
     Objective objective_;
-    row_input<Student, Teacher> in_;
+    row_input<StudentRow, TeacherRow> in_;
     std::array<softmax, groups> student_{}, teacher_{};
     std::int64_t teacher_token_ = 0;
     bool usable_ = false;

@@ -2,16 +2,15 @@
 #pragma once
 
 #include <distill/core/config.hpp>
+#include <distill/core/logits_view.hpp>
 #include <distill/core/number.hpp>
+#include <distill/kernel/logit_row.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
 
 namespace distill {
-
-/// Logits at or below this value count as -infinity: masked vocabulary. A power of two, so that its multiples are exact.
-inline constexpr double masked_logit = -0x1p100;
 
 /// Statistics of a row, or of a part of its vocabulary: parts merge, in any order of magnitude, so a row may be split over
 /// threads, blocks or ranks. sums[t] = sum_v exp((x_v - maximum) * inverse_temperatures[t]).
@@ -48,9 +47,9 @@ inline constexpr double log2_e = 1.4426950408889634074;
 /// One read of a row, mostly: a tile is summed relative to the maximum so far, and once more where it raises that maximum; the
 /// first tile is scanned for its maximum beforehand. So the largest entry's exponential is exactly 1, and the sums keep more
 /// digits than their summands: an error of the normaliser is an error of log p - log q at every entry.
-template <bool WithArgmax, class Team, class Element, std::size_t Temperatures>
+template <bool WithArgmax, class Team, class Row, std::size_t Temperatures>
 DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
-    const Team& team, const Element* row, std::ptrdiff_t vocabulary,
+    const Team& team, const Row& row, std::ptrdiff_t vocabulary,
     const std::array<double, Temperatures>& inverse_temperatures) {
     using number = typename Team::number;
     number lane_maximum(masked_logit), position(0.0), largest(0.0);
@@ -72,7 +71,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     bool first = true;
     team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
         if (first || Temperatures == 0) {
-            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { look(at, team.load(row, at)); });
+            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { look(at, load_logits(team, row, at)); });
             raise_maximum(team.maximum(lane_maximum));
             first = false;
         }
@@ -81,8 +80,8 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
                 const number reference(found.maximum);
                 const auto of_tile =
                     team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                        team.prefetch_next_tile(row, at);
-                        const number x = team.load(row, at);
+                        team.prefetch_next_tile(address_of(row), at);
+                        const number x = load_logits(team, row, at);
                         look(at, x);
                         std::array<number, Temperatures> exponentials;
                         for (std::size_t t = 0; t < Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);

@@ -41,8 +41,8 @@ struct single_entries {
 
 /// The row's own numbers, as far as terms read them. Looked at by their bits before any term does arithmetic on them, so that
 /// a NaN is found under -ffast-math too, and where a term holds its input to bounds.
-template <class Objective, class Student, class Teacher>
-DISTILL_INLINE constexpr bool has_usable_numbers(const Objective& o, const row_input<Student, Teacher>& in) {
+template <class Objective, class StudentRow, class TeacherRow>
+DISTILL_INLINE constexpr bool has_usable_numbers(const Objective& o, const row_input<StudentRow, TeacherRow>& in) {
     bool usable = true;
     for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
         if (t.per_row) usable = usable && is_finite(in.coefficient);
@@ -60,14 +60,14 @@ DISTILL_INLINE constexpr bool has_usable_numbers(const Objective& o, const row_i
 }
 
 /// The token terms of an objective on one row. Real is the type that the sweeps read logits in.
-template <class Real, class Objective, class Student, class Teacher>
+template <class Real, class Objective, class StudentRow, class TeacherRow>
 struct token_terms {
     using exact = scalar<double>;
     using plan = kernel::plan<Objective>;
     using softmaxes = std::array<softmax, plan::groups>;
 
     const Objective& objective;
-    const row_input<Student, Teacher>& in;
+    const row_input<StudentRow, TeacherRow>& in;
     const softmaxes& student;
     const softmaxes& teacher;
     std::int64_t teacher_token;

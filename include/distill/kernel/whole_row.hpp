@@ -3,6 +3,7 @@
 
 #include <distill/core/row_array.hpp>
 #include <distill/core/scalar.hpp>
+#include <distill/kernel/logit_row.hpp>
 #include <distill/kernel/softmax.hpp>
 
 #include <array>
@@ -12,11 +13,12 @@
 
 namespace distill::kernel {
 
-/// What the program reads of one row. `teacher` may be null where nothing reads it.
-template <class Student, class Teacher>
+/// What the program reads of one row. The rows of logits are as of kernel/logit_row.hpp; the teacher's address may be null where
+/// nothing reads it.
+template <class StudentRow, class TeacherRow>
 struct row_input {
-    const Student* student;
-    const Teacher* teacher;
+    StudentRow student;
+    TeacherRow teacher;
     std::ptrdiff_t vocabulary;
     std::ptrdiff_t index = 0;
     std::int64_t sampled_token = 0;
@@ -35,13 +37,6 @@ struct row_input {
 
     static constexpr std::int64_t unknown_token = -1;
 };
-
-/// One logit as the sweeps see it.
-template <class Real, class Element>
-constexpr double single_logit(const Element* row, std::int64_t index) {
-    const auto x = static_cast<double>(static_cast<Real>(row[index]));
-    return x > masked_logit ? x : masked_logit;
-}
 
 /// Sums of `body(at)` over a row. Two levels, tile and row, so that rounding grows with the square root of neither's length
 /// times the other's.
@@ -79,13 +74,13 @@ DISTILL_AROUND_USER_CODE constexpr auto call_on_entry(const Function& function, 
 }
 
 /// A row at one pair of temperatures, as a term's for_row sees it (core/term.hpp).
-template <class Team, class Student, class Teacher, bool ReadsTeacher>
+template <class Team, class StudentRow, class TeacherRow, bool ReadsTeacher>
 class whole_row {
     using number = typename Team::number;
     using real = typename Team::real;
 
 public:
-    DISTILL_INLINE constexpr whole_row(const Team& team, const row_input<Student, Teacher>& in, const softmax& student,
+    DISTILL_INLINE constexpr whole_row(const Team& team, const row_input<StudentRow, TeacherRow>& in, const softmax& student,
                                        const softmax& teacher)
         : index(in.index),
           vocabulary(in.vocabulary),
@@ -145,12 +140,12 @@ private:
     template <class At>
     DISTILL_INLINE constexpr entry<number> entry_at(const At& at) const {
         number w(0.0);
-        if constexpr (ReadsTeacher) w = team_.load(in_.teacher, at);
-        return make_entry<ReadsTeacher>(maker_, team_.load(in_.student, at), w);
+        if constexpr (ReadsTeacher) w = load_logits(team_, in_.teacher, at);
+        return make_entry<ReadsTeacher>(maker_, load_logits(team_, in_.student, at), w);
     }
 
     const Team& team_;
-    const row_input<Student, Teacher>& in_;
+    const row_input<StudentRow, TeacherRow>& in_;
     entry_maker<number, real> maker_;
     entry_maker<scalar<double>, double> exact_maker_;
 };

@@ -5,7 +5,7 @@
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack.hpp>
 
-#include <distill/kernel/row_statistics.hpp>
+#include <distill/core/logits_view.hpp>
 
 #include <array>
 #include <cstddef>

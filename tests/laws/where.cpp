@@ -1,0 +1,153 @@
+// Objectives in some rows only: a gate inside the call against factors that are computed before it.
+#include "subject.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace distill_test {
+namespace {
+
+using namespace distill;
+
+// Rows from flat to peaked, of both sides, in every pairing.
+filled_rows rows_of_many_entropies(std::mt19937& random) {
+    filled_rows in = random_rows(random, 12, 40, 1.0);
+    for (std::size_t row = 0; row < in.rows; ++row)
+        for (std::size_t v = 0; v < in.vocabulary; ++v) {
+            in.student_row(row)[v] *= 0.2 + 1.5 * static_cast<double>(row % 4);
+            in.teacher_row(row)[v] *= 0.4 * static_cast<double>(1 + row / 2);
+        }
+    fill_tokens(in, random);
+    return in;
+}
+
+double entropy_of(const std::vector<double>& log_p) {
+    double sum = 0.0;
+    for (const double l : log_p) sum -= std::exp(l) * l;
+    return sum;
+}
+
+struct factors {
+    std::vector<double> values{};
+    std::size_t open = 0;
+};
+
+template <class Factor>
+factors factors_of(const filled_rows& in, const Factor& factor) {
+    factors found;
+    for (std::size_t row = 0; row < in.rows; ++row) {
+        found.values.push_back(factor(entropy_of(log_softmax(in.student_row(row), in.vocabulary)),
+                                      entropy_of(log_softmax(in.teacher_row(row), in.vocabulary))));
+        found.open += found.values.back() != 0.0 ? 1 : 0;
+    }
+    return found;
+}
+
+// Stronger the less the student is sure: a gate of a user's own, between 0 and 1.
+struct share_of_largest_entropy {
+    static constexpr fields needs = fields::none;
+
+    template <class Row>
+    double operator()(const Row& row) const {
+        return row.sum([](const auto& e) { return -e.p * e.log_p; }) / std::log(static_cast<double>(row.vocabulary));
+    }
+};
+
+template <class Element, class Backend, class Objective>
+answer call(const Objective& objective, const Backend& backend, const filled_rows& in,
+            const std::vector<double>& coefficients) {
+    const std::vector<Element> student = stored<Element>(in.student), teacher = stored<Element>(in.teacher);
+    std::vector<Element> gradient(student.size());
+    std::vector<std::int64_t> top_tokens;
+    std::vector<double> top_log_probs;
+    for (std::size_t row = 0; row < in.rows; ++row)
+        for (const std::int64_t v : {3, 17, 8}) {
+            top_tokens.push_back(v);
+            top_log_probs.push_back(log_softmax(in.teacher_row(row), in.vocabulary)[static_cast<std::size_t>(v)]);
+        }
+    const batch<Element> rows{.student = {student.data(), in.rows, in.vocabulary},
+                              .teacher = {teacher.data(), in.rows, in.vocabulary},
+                              .tokens = in.tokens,
+                              .teacher_tokens = in.teacher_tokens,
+                              .labels = in.labels,
+                              .old_log_probs = in.old_log_probs,
+                              .advantages = in.advantages,
+                              .coefficients = coefficients,
+                              .top_tokens = top_tokens,
+                              .top_log_probs = top_log_probs};
+    const loss f{objective, backend, token_mean{}};
+    answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
+    found.result =
+        f.per_token(rows, std::span(found.row_losses), logits_view<Element>{gradient.data(), in.rows, in.vocabulary});
+    found.gradient = widened(gradient);
+    return found;
+}
+
+template <class Visitor>
+void for_each_objective(const Visitor& visit) {
+    visit("a sum over the vocabulary", 0.5 * forward_kl{});
+    visit("one without a teacher", entropy{});
+    visit("one token", clipped_surrogate{});
+    visit("the teacher's token", teacher_guidance{});
+    visit("a draw", sampled_guidance{7});
+    visit("a set of tokens", top_forward_kl<truncation::teacher_truncated>{});
+    visit("the normaliser", 0.1 * z_loss{});
+    visit("a term fitted to its row", adaptive_kl{} + 2.0 * centered_log_ratio_advantage{});
+    visit("a temperature of its own", at_temperature(temperature{1.0}, reverse_kl{}) + cross_entropy{});
+}
+
+template <class Gate, class Factor>
+void is_a_factor_known_beforehand(const Gate& gate, const Factor& factor, std::size_t fewest_closed) {
+    auto random = engine("where");
+    const filled_rows in = rows_of_many_entropies(random);
+    const factors expected_factors = factors_of(in, factor);
+    REQUIRE(expected_factors.open >= 2);
+    REQUIRE(in.rows - expected_factors.open >= fewest_closed);
+    for_each_objective([&](const std::string& name, const auto& objective) {
+        CAPTURE(name);
+        const answer expected = call<double>(per_row(objective), reference{}, in, expected_factors.values);
+        const auto agree = [&](const answer& found, double allowed) {
+            CHECK(deviation(found.result.value, expected.result.value) <= allowed);
+            CHECK(deviation(found.row_losses, expected.row_losses) <= allowed);
+            CHECK(deviation(found.gradient, expected.gradient) <= allowed);
+            CHECK(found.result.clipped_rows == expected.result.clipped_rows);
+            CHECK(found.result.guarded_rows == expected.result.guarded_rows);
+        };
+        const std::vector<double> ones(in.rows, 1.0);
+        agree(call<double>(where(gate, objective), reference{}, in, ones), tolerance::rounding);
+        agree(call<float>(where(gate, objective), eigen{}, in, ones), tolerance::single_loss);
+    });
+}
+
+TEST_CASE("where the student's entropy exceeds a bound the objective is itself, elsewhere it is 0") {
+    is_a_factor_known_beforehand(
+        student_entropy_above{2.5}, [](double of_student, double) { return of_student > 2.5 ? 1.0 : 0.0; }, 2);
+}
+
+TEST_CASE("where the teacher's entropy exceeds a bound the objective is itself, elsewhere it is 0") {
+    is_a_factor_known_beforehand(
+        teacher_entropy_above{2.0}, [](double, double of_teacher) { return of_teacher > 2.0 ? 1.0 : 0.0; }, 2);
+}
+
+TEST_CASE("a gate of a user's own may answer any factor") {
+    is_a_factor_known_beforehand(
+        share_of_largest_entropy{}, [](double of_student, double) { return of_student / std::log(40.0); }, 0);
+}
+
+TEST_CASE("what stands beside a gated objective is as it was") {
+    auto random = engine("where: beside");
+    const filled_rows in = rows_of_many_entropies(random);
+    const std::vector<double> ones(in.rows, 1.0);
+    const answer gated =
+        call<double>(where(student_entropy_above{100.0}, forward_kl{}) + reverse_kl{}, reference{}, in, ones);
+    const answer alone = call<double>(reverse_kl{}, reference{}, in, ones);
+    CHECK(deviation(gated.row_losses, alone.row_losses) <= tolerance::rounding);
+    CHECK(deviation(gated.gradient, alone.gradient) <= tolerance::rounding);
+}
+
+}  // namespace
+}  // namespace distill_test
