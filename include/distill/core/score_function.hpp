@@ -59,5 +59,19 @@ constexpr token_summand<T> score_function(const token_entry<T>& e, const T& adva
     }
 }
 
+/// -min(r A, clip(r, lower, upper) A) for r = exp(log_ratio), whose slope is r.
+template <class T>
+constexpr token_summand<T> ratio_surrogate(const T& unheld_log_ratio, const T& advantage, double lower, double upper) {
+    const held<T> log_ratio(unheld_log_ratio, T(-log_ratio_guard), T(log_ratio_guard));
+    const T ratio = exp(log_ratio.value);
+    const T unclipped = ratio * advantage;
+    const T bounded = min(max(ratio, T(lower)), T(upper)) * advantage;
+    const T clipped = select(bounded < unclipped, T(1.0), T(0.0));
+    return {.value = -min(unclipped, bounded),
+            .dlogp = select(max(clipped, log_ratio.outside) > T(0.0), T(0.0), -unclipped),
+            .clipped = clipped,
+            .guarded = log_ratio.outside};
+}
+
 }  // namespace detail
 }  // namespace distill

@@ -5,6 +5,7 @@
 namespace distill {
 
 /// Generalised Jensen-Shannon divergence  b KL(q || m) + (1 - b) KL(p || m),  m = b q + (1 - b) p,  b the teacher's weight.
+/// The pull on a token that the student lacks has the factor p log p, and vanishes with it.
 ///
 /// Summand      b q log(q / m) + (1 - b) p log(p / m)     (>= 0)
 /// Derivative   (1 - b) p log(p / m)                      with respect to log p

@@ -4,7 +4,8 @@
 
 namespace distill {
 
-/// Reverse Kullback-Leibler divergence  KL(p || q) = sum_v p_v (log p_v - log q_v), mode-seeking.
+/// Reverse Kullback-Leibler divergence  KL(p || q) = sum_v p_v (log p_v - log q_v), mode-seeking: the
+/// pull on a token that the student lacks has the factor p, and vanishes with it.
 ///
 /// Summand      p (log p - log q) - (p - q)    (>= 0; equal in sum, no cancellation near p = q)
 /// Derivative   p (log p - log q)              with respect to log p

@@ -5,6 +5,7 @@
 namespace distill {
 
 /// Skew reverse Kullback-Leibler divergence  KL(p || m),  m = (1 - a) q + a p,  a the student's share of the mixture.
+/// The pull on a token that the student lacks has the factor p log p, and vanishes with it.
 ///
 /// Summand      p log(p / m) - p + m               (>= 0; equal in sum, no cancellation near p = q)
 /// Derivative   p (log(p / m) + a (1 - p / m))     with respect to log p

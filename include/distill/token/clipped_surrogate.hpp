@@ -35,23 +35,15 @@ struct clipped_surrogate {
 
     template <class T>
     constexpr token_summand<T> operator()(const token_entry<T>& e) const {
-        const T zero(0.0), one(1.0);
-        const detail::held<T> log_ratio(e.log_p - e.old_log_prob, T(-log_ratio_guard), T(log_ratio_guard));
-        const T ratio = exp(log_ratio.value);
-        const T unclipped = ratio * e.advantage;
-        const T bounded = min(max(ratio, T(lower)), T(upper)) * e.advantage;
-        T objective = min(unclipped, bounded);
-        T clipped = select(bounded < unclipped, one, zero);
+        token_summand<T> s = detail::ratio_surrogate(e.log_p - e.old_log_prob, e.advantage, lower, upper);
         if (dual_clip) {
-            const T least = T(*dual_clip) * e.advantage;
-            const T dual_clipped = select(e.advantage < zero, select(objective < least, one, zero), zero);
-            objective = select(dual_clipped > zero, least, objective);
-            clipped = max(clipped, dual_clipped);
+            const T zero(0.0), most = -T(*dual_clip) * e.advantage;
+            const T held = select(e.advantage < zero, select(s.value > most, T(1.0), zero), zero);
+            s.value = select(held > zero, most, s.value);
+            s.dlogp = select(held > zero, zero, s.dlogp);
+            s.clipped = max(s.clipped, held);
         }
-        return {.value = -objective,
-                .dlogp = select(max(clipped, log_ratio.outside) > zero, zero, -unclipped),
-                .clipped = clipped,
-                .guarded = log_ratio.outside};
+        return s;
     }
 };
 

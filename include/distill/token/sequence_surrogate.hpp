@@ -30,15 +30,7 @@ struct sequence_surrogate : token_term<sequence_surrogate> {
 
     template <class T>
     constexpr token_summand<T> operator()(const token_entry<T>& e) const {
-        const detail::held<T> log_ratio(e.sequence_log_ratio, T(-log_ratio_guard), T(log_ratio_guard));
-        const T ratio = exp(log_ratio.value);
-        const T unclipped = ratio * e.advantage;
-        const T bounded = min(max(ratio, T(lower)), T(upper)) * e.advantage;
-        const T clipped = select(bounded < unclipped, T(1.0), T(0.0));
-        return {.value = -min(unclipped, bounded),
-                .dlogp = select(max(clipped, log_ratio.outside) > T(0.0), T(0.0), -unclipped),
-                .clipped = clipped,
-                .guarded = log_ratio.outside};
+        return detail::ratio_surrogate(e.sequence_log_ratio, e.advantage, lower, upper);
     }
 };
 
