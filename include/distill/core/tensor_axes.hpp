@@ -95,8 +95,10 @@ inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis col
     if (memory.elements >= 0 && memory.elements < needed)
         return refuse({"has ", memory.elements, " elements, its shape needs ", needed});
     if (memory.address == nullptr) return refuse({"has ", count, " elements and a null pointer"});
-    if (reinterpret_cast<std::uintptr_t>(memory.address) % memory.alignment != 0)
-        return refuse({"is not aligned to its element type"});
+    const auto address = reinterpret_cast<std::uintptr_t>(memory.address);
+    if (address % memory.alignment != 0) return refuse({"is not aligned to its element type"});
+    if (static_cast<std::uintptr_t>(needed) > (std::numeric_limits<std::uintptr_t>::max() - address) / memory.element_bytes)
+        return refuse({"has more elements than memory can hold"});
     return {rows, columns.length, stride, {}};
 }
 

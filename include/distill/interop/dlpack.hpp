@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <string>
@@ -61,7 +62,10 @@ inline std::string dlpack_name(DLDataType type) {
 /// What stands in the way of reading the tensor as elements of one of two types; empty: nothing.
 inline std::string dlpack_problem(const DLTensor& tensor, DLDataType expected, DLDataType alternative,
                                   dlpack_reader reader) {
-    const int device = tensor.device.device_type;
+    // As its bits: the exporter's header may know more devices than the enumeration of this one has values.
+    int device = 0;
+    static_assert(sizeof(device) == sizeof(tensor.device.device_type));
+    std::memcpy(&device, &tensor.device.device_type, sizeof(device));
     const bool own = reader == dlpack_reader::host ? device == kDLCPU || device == kDLROCMHost : device == kDLCUDA;
     if (!own && device != kDLCUDAHost && device != kDLCUDAManaged)
         return sentence({"stands on a device of type ", device, ", expected ",
@@ -72,6 +76,8 @@ inline std::string dlpack_problem(const DLTensor& tensor, DLDataType expected, D
         return "has elements of type " + dlpack_name(tensor.dtype) + ", expected " + dlpack_name(expected) +
                (same_type(expected, alternative) ? "" : " or " + dlpack_name(alternative));
     if (tensor.shape == nullptr && tensor.ndim > 0) return sentence({"has ", tensor.ndim, " dimensions and no shape"});
+    if (tensor.byte_offset > std::numeric_limits<std::uintptr_t>::max() - reinterpret_cast<std::uintptr_t>(tensor.data))
+        return sentence({"has a byte offset of ", tensor.byte_offset, ", which leads beyond all memory"});
     return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -126,6 +127,13 @@ TEST_CASE("memory that the reader does not reach is refused") {
         CHECK(refused<float>(t) == (host ? "accepted" : of + host_memory));
         CHECK(refused<float>(t, dlpack_reader::cuda) == (shared || device == kDLCUDA ? "accepted" : of + cuda_memory));
     }
+    // A device of a later DLPack, of which this header's enumeration may not even have the number.
+    DLTensor later = tensor{.shape = {2, 3}, .data = memory.data()};
+    const std::int32_t number = 17;
+    std::memcpy(&later.device.device_type, &number, sizeof(number));
+    CHECK(refusal([&] { return view_of<float>(later); }) ==
+          "distill: a DLPack tensor of logits stands on a device of type 17" + host_memory);
+
     tensor tokens{.shape = {3}, .type = {kDLInt, 32, 1}, .data = memory.data(), .device = kDLCUDA};
     CHECK(refusal([&] { return row_indices_of(tokens); }) ==
           "distill: a DLPack tensor of per-row numbers stands on a device of type 2" + host_memory);
@@ -157,6 +165,12 @@ TEST_CASE("shapes, strides and addresses that hold no matrix are refused") {
     CHECK(refused<float>({.shape = {0, 6}}) == "accepted");
     CHECK(refused<float>({.shape = {5, 6}, .data = memory.data(), .byte_offset = 2}) ==
           of + "is not aligned to its element type");
+    constexpr std::uintptr_t last = std::numeric_limits<std::uintptr_t>::max();
+    CHECK(refused<float>({.shape = {5, 6}, .data = memory.data(), .byte_offset = last - 3}) ==
+          of + "has a byte offset of " + std::to_string(last - 3) + ", which leads beyond all memory");
+    void* const near_the_end = reinterpret_cast<void*>(last - 15);
+    CHECK(refused<float>({.shape = {1, 3}, .data = near_the_end}) == "accepted");
+    CHECK(refused<float>({.shape = {1, 4}, .data = near_the_end}) == of + "has more elements than memory can hold");
     DLTensor shapeless = tensor{.shape = {5, 6}, .data = memory.data()};
     shapeless.shape = nullptr;
     CHECK(refusal([&] { return view_of<float>(shapeless); }) == of + "has 2 dimensions and no shape");
