@@ -31,16 +31,6 @@ numbers mix(double of_a, const numbers& a, const numbers& b) {
     return mixture;
 }
 
-// ABKD's ab_div where one exponent is 0 and the other is t.
-double one_exponent(const numbers& a, const numbers& b, double t) {
-    double sum = 0.0;
-    for (std::size_t v = 0; v < a.size(); ++v) {
-        const double x = std::pow(a[v], t), y = std::pow(b[v], t);
-        sum += (x * std::log(x / y) - x + y) / t;
-    }
-    return sum;
-}
-
 template <class Objective>
 void line(const char* name, double theirs, const Objective& objective) {
     const distill::loss f{objective, distill::reference{}, distill::token_sum{}};
@@ -62,8 +52,6 @@ int main() {
     line("  less the teacher's entropy", -mean_log(q, p) - teacher_entropy, distill::forward_kl{});
     line("DistiLLM skewed_forward_kl, lam 0.1", -mean_log(q, m), distill::skew_forward_kl{0.1});
     line("  less the teacher's entropy", -mean_log(q, m) - teacher_entropy, distill::skew_forward_kl{0.1});
-    line("ABKD ab_div, alpha 0, beta 0.5", one_exponent(p, q, 0.5), 0.5 * distill::alpha_beta{0.0, 0.5});
-    line("ABKD ab_div, alpha 0.5, beta 0", one_exponent(q, p, 0.5), 0.5 * distill::alpha_beta{0.5, 0.0});
     line("PyTorch, label_smoothing 0.1", -0.9 * std::log(p[1]) - 0.1 * mean_log(uniform, p),
          distill::smoothed_cross_entropy{0.1});
     const double log_normalizer = student_logits[0] - std::log(p[0]);
