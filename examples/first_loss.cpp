@@ -32,10 +32,10 @@ int main() {
     in.weights = weights;
     print("row 1 masked", f(in));
 
+    in.weights = {};  // all rows again
     const std::vector<std::int32_t> offsets{0, 2, 3};
     in.sequence_offsets = offsets;
     const distill::loss by_sequence{distill::reverse_kl{}, distill::eigen{}, distill::sequence_mean{}};
-    in.weights = {};
     print("by sequence", by_sequence(in));
 
     const distill::loss softened{distill::reverse_kl{}, distill::eigen{}, distill::token_mean{}, distill::temperature{2.0}};

@@ -15,14 +15,14 @@ int main() {
     const std::vector<float> rewards{1, 0};  // the verifier's answer per rollout
     std::vector<float> of_rollout(rewards.size());
     distill::group_advantages(rewards, std::vector<std::int32_t>{0, 2}, std::span(of_rollout));
-    const std::vector<float> advantages{of_rollout[0], of_rollout[0], of_rollout[0], of_rollout[1], of_rollout[1]};
+    std::vector<float> advantages(tokens.size());
+    distill::spread_over_rows(of_rollout, sequence_offsets, std::span(advantages));
 
     const distill::batch<float> in{.student = {student.data(), 5, 4},
                                    .tokens = tokens,
                                    .teacher_tokens = teacher_tokens,
                                    .old_log_probs = old_log_probs,
-                                   .advantages = advantages,
-                                   .sequence_offsets = sequence_offsets};
+                                   .advantages = advantages};
     const distill::linear_annealing coefficient{.initial = 2e-3, .decrement = 1e-5};
     std::vector<float> gradient(student.size());
 
