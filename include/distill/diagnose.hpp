@@ -31,6 +31,7 @@ template <class Student, class Teacher, class Caps>
 struct diagnosis_job {
     using student_type = Student;
     using teacher_type = Teacher;
+    using gradient_type = void;
     static constexpr bool keeps_derivatives = false;
 
     const batch<Student, Teacher>& in;

@@ -200,6 +200,7 @@ TEST_CASE("half and bfloat16 are rounded once, on the way out") {
 TEST_CASE("student, teacher and gradient have element types of their own") {
     check_values<Eigen::half, float, Eigen::half>("half, teacher float");
     check_values<Eigen::half, Eigen::half, float>("half, gradient float");
+    check_values<float, float, double>("float, gradient double");
 }
 
 TEST_CASE("the contracts on special values, memory and buffers hold for every element type") {

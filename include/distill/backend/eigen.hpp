@@ -15,8 +15,8 @@
 
 namespace distill {
 
-/// Element types: float, double, Eigen::half, Eigen::bfloat16; computed in double where one of the logits is double, else in
-/// float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
+/// Element types: float, double, Eigen::half, Eigen::bfloat16; computed in double where one of the logits or the gradient is
+/// double, else in float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
 ///
 /// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose moment
 /// is not known beforehand. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
@@ -60,9 +60,7 @@ struct eigen {
 private:
     template <class Job>
     struct block_loop {
-        using real = std::conditional_t<std::is_same_v<typename Job::student_type, double> ||
-                                            std::is_same_v<typename Job::teacher_type, double>,
-                                        double, float>;
+        using real = std::conditional_t<kernel::any_double<Job>, double, float>;
         const Job& job;
         std::ptrdiff_t begin, end;
         real* row_scratch;

@@ -8,8 +8,8 @@ namespace distill {
 ///
 ///     coefficient * log_ratio_advantage<importance::ratio>{}
 ///
-/// No clip of the importance ratio; no discounted sum of later log-ratios. An outcome reward is one more term:
-/// `opd{} + policy_gradient{}`.
+/// No clip of the importance ratio; no discounted sum of later log-ratios. An outcome reward is one more term, with
+/// the same ratio and bounds that never hold it: `opd{} + clipped_surrogate{.lower = 0.0, .upper = 1e6}`.
 /// Source: Lu et al. 2025, "On-Policy Distillation", Thinking Machines, and its public code.
 struct opd {
     using objective_part = composition_part;

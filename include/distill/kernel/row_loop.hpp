@@ -20,6 +20,12 @@ struct element_of<gradient<Element>> {
     using type = Element;
 };
 
+/// A job is computed in double where it reads or writes some.
+template <class Job>
+inline constexpr bool any_double =
+    std::is_same_v<typename Job::student_type, double> || std::is_same_v<typename Job::teacher_type, double> ||
+    std::is_same_v<typename Job::gradient_type, double>;
+
 /// Totals over some rows; blocks of rows add up in their order.
 struct row_sums {
     double weighted_loss = 0.0;
@@ -169,6 +175,7 @@ template <class Before, class After>
 struct job_pair {
     using student_type = typename After::student_type;
     using teacher_type = typename After::teacher_type;
+    using gradient_type = typename After::gradient_type;
     static constexpr bool keeps_derivatives = After::keeps_derivatives;
 
     const Before& before;

@@ -9,7 +9,7 @@ namespace distill {
 ///
 /// Summand      -min(s A, clip(s, lower, upper) A)
 /// Derivative   -s A at y; 0 where the clip or the guard holds the ratio. The sequence's gradient is the mean of its rows',
-///              since every token has 1 / length of log s: reduce with sequence_mean
+///              since every token has 1 / length of log s; any mean over tokens or sequences is exact
 /// Domain       0 <= lower <= 1 <= upper, ratios. log s is batch.sequence_log_ratios: the present student's log-probabilities
 ///              less the old ones (per_token of cross_entropy on the sampled tokens), through sequence_means of
 ///              training/sequence_means.hpp; it is held to [-20, 20] and rows outside are counted as guarded
