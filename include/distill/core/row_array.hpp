@@ -33,13 +33,8 @@ public:
         if constexpr (std::same_as<Element, Wide>) wide_ = values;
     }
 
-    template <class Range>
-    requires(detail::borrowed_values<std::remove_reference_t<Range>> &&
-             !std::same_as<std::remove_cvref_t<Range>, row_array>) constexpr row_array(Range&& range) noexcept
-        : row_array(std::ranges::data(range), std::ranges::size(range)) {
-        static_assert(std::ranges::borrowed_range<Range>,
-                      "distill: a per-row array borrows its numbers: those of a temporary are gone before the call");
-    }
+    template <detail::borrowed_values Range>
+    constexpr row_array(const Range& range) noexcept : row_array(std::ranges::data(range), std::ranges::size(range)) {}
 
     [[nodiscard]] constexpr Wide operator[](std::ptrdiff_t index) const noexcept {
         return narrow_ != nullptr ? static_cast<Wide>(narrow_[index]) : wide_[index];
