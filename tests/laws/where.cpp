@@ -100,42 +100,55 @@ void for_each_objective(const Visitor& visit) {
     visit("a temperature of its own", at_temperature(temperature{1.0}, reverse_kl{}) + cross_entropy{});
 }
 
-template <class Gate, class Factor>
-void is_a_factor_known_beforehand(const Gate& gate, const Factor& factor, std::size_t fewest_closed) {
-    auto random = engine("where");
-    const filled_rows in = rows_of_many_entropies(random);
-    const factors expected_factors = factors_of(in, factor);
-    REQUIRE(expected_factors.open >= 2);
-    REQUIRE(in.rows - expected_factors.open >= fewest_closed);
+// The rows, and what a call on them answers where each row's factor is known beforehand.
+struct rows_with_factors {
+    filled_rows in;
+    std::vector<double> values;
+
+    template <class Factor>
+    rows_with_factors(const Factor& factor, std::size_t fewest_closed) {
+        auto random = engine("where");
+        in = rows_of_many_entropies(random);
+        const factors found = factors_of(in, factor);
+        REQUIRE(found.open >= 2);
+        REQUIRE(in.rows - found.open >= fewest_closed);
+        values = found.values;
+    }
+
+    template <class Element, class Backend, class Gate, class Objective>
+    void hold(const Backend& backend, const Gate& gate, const Objective& objective, double allowed) const {
+        const answer expected = call<double>(per_row(objective), reference{}, in, values),
+                     found = call<Element>(where(gate, objective), backend, in, std::vector<double>(in.rows, 1.0));
+        CHECK(deviation(found.result.value, expected.result.value) <= allowed);
+        CHECK(deviation(found.row_losses, expected.row_losses) <= allowed);
+        CHECK(deviation(found.gradient, expected.gradient) <= allowed);
+        CHECK(found.result.clipped_rows == expected.result.clipped_rows);
+        CHECK(found.result.guarded_rows == expected.result.guarded_rows);
+    }
+};
+
+TEST_CASE("where the teacher's entropy exceeds a bound any objective is itself, elsewhere it is 0") {
+    const rows_with_factors rows([](double, double of_teacher) { return of_teacher > 2.0 ? 1.0 : 0.0; }, 2);
     for_each_objective([&](const std::string& name, const auto& objective) {
         CAPTURE(name);
-        const answer expected = call<double>(per_row(objective), reference{}, in, expected_factors.values);
-        const auto agree = [&](const answer& found, double allowed) {
-            CHECK(deviation(found.result.value, expected.result.value) <= allowed);
-            CHECK(deviation(found.row_losses, expected.row_losses) <= allowed);
-            CHECK(deviation(found.gradient, expected.gradient) <= allowed);
-            CHECK(found.result.clipped_rows == expected.result.clipped_rows);
-            CHECK(found.result.guarded_rows == expected.result.guarded_rows);
-        };
-        const std::vector<double> ones(in.rows, 1.0);
-        agree(call<double>(where(gate, objective), reference{}, in, ones), tolerance::rounding);
-        agree(call<float>(where(gate, objective), eigen{}, in, ones), tolerance::single_loss);
+        rows.hold<double>(reference{}, teacher_entropy_above{2.0}, objective, tolerance::rounding);
     });
 }
 
 TEST_CASE("where the student's entropy exceeds a bound the objective is itself, elsewhere it is 0") {
-    is_a_factor_known_beforehand(
-        student_entropy_above{2.5}, [](double of_student, double) { return of_student > 2.5 ? 1.0 : 0.0; }, 2);
-}
-
-TEST_CASE("where the teacher's entropy exceeds a bound the objective is itself, elsewhere it is 0") {
-    is_a_factor_known_beforehand(
-        teacher_entropy_above{2.0}, [](double, double of_teacher) { return of_teacher > 2.0 ? 1.0 : 0.0; }, 2);
+    const rows_with_factors rows([](double of_student, double) { return of_student > 2.5 ? 1.0 : 0.0; }, 2);
+    const student_entropy_above gate{2.5};
+    rows.hold<double>(reference{}, gate, entropy{}, tolerance::rounding);
+    rows.hold<double>(reference{}, gate, cross_entropy{}, tolerance::rounding);
+    rows.hold<double>(reference{}, gate, 0.1 * z_loss{}, tolerance::rounding);
+    rows.hold<float>(eigen{}, gate, reverse_kl{} + teacher_guidance{}, tolerance::single_loss);
+    rows.hold<float>(eigen{}, gate, top_forward_kl<>{}, tolerance::single_loss);
 }
 
 TEST_CASE("a gate of a user's own may answer any factor") {
-    is_a_factor_known_beforehand(
-        share_of_largest_entropy{}, [](double of_student, double) { return of_student / std::log(40.0); }, 0);
+    const rows_with_factors rows([](double of_student, double) { return of_student / std::log(40.0); }, 0);
+    rows.hold<double>(reference{}, share_of_largest_entropy{}, forward_kl{}, tolerance::rounding);
+    rows.hold<double>(reference{}, share_of_largest_entropy{}, clipped_surrogate{}, tolerance::rounding);
 }
 
 TEST_CASE("what stands beside a gated objective is as it was") {
