@@ -6,7 +6,7 @@ set(package_directory ${CMAKE_INSTALL_DATADIR}/cmake/distill)
 set(pkgconfig_directory ${CMAKE_INSTALL_DATADIR}/pkgconfig)
 
 install(DIRECTORY include/distill DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS distill_core EXPORT distill-targets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS distill_core distill_cuda EXPORT distill-targets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 set(has_eigen_backend FALSE)
 set(pkgconfig_requires "")
 if(TARGET distill)

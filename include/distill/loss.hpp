@@ -5,6 +5,7 @@
 #include <distill/core/result.hpp>
 #include <distill/core/soft_cap.hpp>
 #include <distill/core/validate.hpp>
+#include <distill/kernel/device_call.hpp>
 #include <distill/kernel/row_loop.hpp>
 
 #include <concepts>
@@ -40,6 +41,15 @@ concept backend = std::copy_constructible<B> && requires(const B& b, const detai
     { b.run(job) } -> std::same_as<kernel::row_sums>;
 };
 
+/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (kernel/device_call.hpp), whose buffers are
+/// the device's, in `memory` of at least `workspace_bytes(call)`.
+template <class B>
+concept device_backend = std::copy_constructible<B> && requires(const B& b) {
+    requires B::runs_on_device;
+    { b.memory.data } -> std::convertible_to<const void*>;
+    { b.memory.bytes } -> std::convertible_to<std::size_t>;
+};
+
 /// A loss-and-gradient functor, composed at compile time.
 ///
 ///     distill::loss f{0.7 * reverse_kl{} + 0.3 * jensen_shannon{0.5}, eigen{}, token_mean{}};
@@ -60,7 +70,7 @@ class loss {
     static_assert(detail::is_part<Objective, objective_part>,
                   "distill: the first argument of a loss is an objective: a term, a composition, or a sum of them; derive a "
                   "divergence of your own from distill::term<yours>");
-    static_assert(backend<Backend>,
+    static_assert(backend<Backend> || device_backend<Backend>,
                   "distill: the second argument of a loss is a backend: distill::eigen, distill::reference");
     static_assert(reduction<Reduction>,
                   "distill: the third argument of a loss is a reduction: it has needs_sequences, sequence_factor(double) "
@@ -119,6 +129,29 @@ public:
         return run(in, destination, no_rows{}, &before);
     }
 
+    /// On a device: enqueues the loss and its gradient, and writes the result there. Every pointer is the device's.
+    template <class Student, class Teacher>
+    void operator()(const batch<Student, Teacher>& in, std::type_identity_t<gradient<Student>> destination,
+                    loss_result* result) const requires device_backend<Backend> {
+        enqueue(in, destination, no_rows{}, result);
+    }
+    template <class Student, class Teacher>
+    void operator()(const batch<Student, Teacher>& in, loss_result* result) const requires device_backend<Backend> {
+        enqueue(in, kernel::no_gradient{}, no_rows{}, result);
+    }
+    template <class Student, class Teacher, std::floating_point Real>
+    void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
+                   std::type_identity_t<gradient<Student>> destination,
+                   loss_result* result) const requires device_backend<Backend> {
+        enqueue(in, destination, row_losses, result);
+    }
+
+    /// On a device: how many bytes the backend's workspace has to have for a batch of this shape.
+    template <class Student, class Teacher>
+    [[nodiscard]] std::size_t workspace_bytes(const batch<Student, Teacher>& in) const requires device_backend<Backend> {
+        return Backend::workspace_bytes(device_call_of(in, kernel::no_gradient{}, no_rows{}, nullptr));
+    }
+
     [[nodiscard]] constexpr const temperature& softmax_temperature() const noexcept { return temperature_; }
     [[nodiscard]] constexpr const Caps& soft_caps() const noexcept { return caps_; }
 
@@ -169,6 +202,37 @@ private:
     }
 
     template <class Student, class Teacher, class Destination, class Rows>
+    auto device_call_of(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
+                        loss_result* result) const {
+        kernel::device_call<Objective, Reduction, Student, Teacher, Destination, Caps> call{
+            .objective = objective_,
+            .reduction = reduction_,
+            .softmax_temperature = temperature_,
+            .in = in,
+            .caps = caps_,
+            .destination = destination,
+            .result = result,
+            .needed = detail::needed_fields(objective_)};
+        if constexpr (std::is_same_v<typename Rows::element_type, float>)
+            call.row_losses_narrow = row_losses.data();
+        else
+            call.row_losses_wide = row_losses.data();
+        return call;
+    }
+
+    template <class Student, class Teacher, class Destination, class Rows>
+    void enqueue(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
+                 loss_result* result) const {
+        const auto call = device_call_of(in, destination, row_losses, result);
+        std::string error = error_of(in, destination, row_losses);
+        if (error.empty() && result == nullptr) error = "the result is a null pointer";
+        if (error.empty())
+            error = detail::workspace_error(backend_.memory.data, backend_.memory.bytes, Backend::workspace_bytes(call));
+        if (!error.empty()) return report_error(error);
+        backend_.enqueue(call);
+    }
+
+    template <class Student, class Teacher, class Destination, class Rows>
     std::string error_of(const batch<Student, Teacher>& typed, const Destination& destination,
                          const Rows& row_losses) const {
         constexpr bool writes = !std::is_same_v<Destination, kernel::no_gradient>;
@@ -180,7 +244,8 @@ private:
         if constexpr (requires { reduction_.domain_error(); })
             if (const char* problem = reduction_.domain_error(); problem != nullptr)
                 check.fail({detail::type_name<Reduction>(), ": ", problem});
-        if (check.fine()) detail::check_batch(check, terms, temperature_, Reduction::needs_sequences, in);
+        if (check.fine())
+            detail::check_batch(check, terms, temperature_, Reduction::needs_sequences, in, !device_backend<Backend>);
         if constexpr (writes)
             if (check.fine())
                 detail::check_gradient(check, destination.view, destination.zeroes_padding,

@@ -50,7 +50,7 @@ def is_run_of(block, lines) -> bool:
 
 
 def strange_blocks(root: Path, pages):
-    examples = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/**/*.[ch]pp"))]
+    examples = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/**/*.[ch]*"))]
     outputs = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/expected/*.txt"))]
     consumers = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("tests/package/*/CMakeLists.txt"))]
     known = {"cpp": (examples, "no example has this code"), "": (outputs, "no example prints this"),

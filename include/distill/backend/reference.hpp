@@ -56,6 +56,8 @@ struct single_lane {
     constexpr double maximum(number x) const { return x.value; }
     constexpr double minimum(number x) const { return x.value; }
     constexpr bool any(bool mask) const { return mask; }
+    constexpr void synchronize() const {}
+    constexpr bool leads() const { return true; }
 };
 
 }  // namespace detail

@@ -3,7 +3,11 @@
 
 /// Inlined at every optimisation level. Hot loops are compiled once per instruction set (backend/simd/instruction_set.hpp);
 /// what they call has to end up inside them, or it runs with the consumer's default instructions.
+#if defined(__CUDACC__)
+#define DISTILL_INLINE __host__ __device__ __attribute__((always_inline)) inline
+#else
 #define DISTILL_INLINE __attribute__((always_inline)) inline
+#endif
 
 /// The same for a lambda: `[&](auto at) DISTILL_INLINE_LAMBDA { ... }`.
 #define DISTILL_INLINE_LAMBDA __attribute__((always_inline))
@@ -16,6 +20,8 @@
 /// here it may do neither, and leaves the rest to the flattened loop.
 #if defined(__clang__)
 #define DISTILL_AROUND_USER_CODE __attribute__((always_inline, flatten)) inline
+#elif defined(__CUDACC__)
+#define DISTILL_AROUND_USER_CODE DISTILL_INLINE
 #else
 #define DISTILL_AROUND_USER_CODE __attribute__((flatten, noclone)) inline
 #endif

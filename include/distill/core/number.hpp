@@ -42,6 +42,11 @@ constexpr bool is_finite(double x) noexcept {
     return (std::bit_cast<std::uint64_t>(x) & exponent) != exponent;
 }
 
+constexpr bool is_finite(float x) noexcept {
+    constexpr std::uint32_t exponent = 0x7f800000u;
+    return (std::bit_cast<std::uint32_t>(x) & exponent) != exponent;
+}
+
 /// A logarithm of a probability: finite, or -infinity. Read from the bits too.
 constexpr bool is_log_probability(double x) noexcept {
     return is_finite(x) || std::bit_cast<std::uint64_t>(x) == 0xfff0000000000000u;

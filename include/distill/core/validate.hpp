@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -266,9 +267,10 @@ inline void check_row_temperatures(call_checker& check, const row_values& temper
                                    ", lies in [1e-4, 1e4]"});
 }
 
-/// Shapes, fields, token ids and offsets of a batch.
+/// Shapes and fields of a batch, and, where `reads_arrays`, token ids, weights, temperatures and offsets: what stands in the
+/// memory of a device is not looked at.
 inline void check_batch(call_checker& check, std::span<const term_facts> terms, const temperature& t, bool needs_sequences,
-                        const untyped_batch& in) {
+                        const untyped_batch& in, bool reads_arrays = true) {
     const std::ptrdiff_t rows = in.student.rows, vocabulary = in.student.vocabulary;
     check.view("batch.student", in.student);
     if (!in.teacher.absent()) check.same_shape("batch.teacher", in.teacher, in.student);
@@ -277,6 +279,7 @@ inline void check_batch(call_checker& check, std::span<const term_facts> terms, 
         if (array.size != 0) check.one_per_row(name, array, rows);
     if (!check.fine()) return;
     check_top_token_arrays(check, in.top_tokens, in.top_log_probs, rows);
+    if (!reads_arrays) return;
     check_offsets(check, in.sequence_offsets, rows);
     check_weights(check, in.weights);
     if (!check.fine()) return;
@@ -311,6 +314,12 @@ inline void check_gradient(call_checker& check, const untyped_view& destination,
     const bool in_place =
         students_type && destination.data == in.student.data && destination.row_stride == in.student.row_stride;
     check_output(check, "gradient", region_of(destination, zeroes_padding), in_place, in);
+}
+
+/// What is wrong with a device call's workspace; empty where nothing is.
+inline std::string workspace_error(const void* data, std::size_t bytes, std::size_t needed) {
+    if (bytes < needed) return sentence({"the workspace has ", bytes, " bytes, this call needs ", needed});
+    return data == nullptr ? "the workspace is a null pointer" : "";
 }
 
 /// An array of one result per row.

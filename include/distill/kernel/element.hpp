@@ -3,25 +3,38 @@
 
 #include <distill/core/number.hpp>
 
+#include <concepts>
 #include <limits>
 #include <type_traits>
 
-namespace distill::kernel {
+namespace distill {
+
+/// The largest finite value of a 16-bit type, which a gradient beyond it becomes; 0 where nobody says: it becomes infinite then.
+/// For a type without std::numeric_limits a specialisation says.
+template <class Element>
+struct largest_value {
+    static constexpr float get() {
+        if constexpr (std::numeric_limits<Element>::is_specialized)
+            return static_cast<float>(std::numeric_limits<Element>::max());
+        else
+            return 0.0f;
+    }
+};
+
+namespace kernel {
 
 /// The value rounded once to Element. A finite value stays finite: beyond Element's range it becomes the largest one.
-template <class Element>
-constexpr Element to_element(double value) {
-    if constexpr (std::is_same_v<Element, double>) {
-        return value;
+template <class Element, std::floating_point Real>
+constexpr Element to_element(Real value) {
+    if constexpr (std::is_floating_point_v<Element>) {
+        return static_cast<Element>(value);
     } else {
-        const auto narrow = static_cast<float>(value);
-        if constexpr (std::numeric_limits<Element>::is_specialized && !std::is_same_v<Element, float>) {
-            const auto largest = static_cast<double>(static_cast<float>(std::numeric_limits<Element>::max()));
-            if (is_finite(value) && value > largest) return std::numeric_limits<Element>::max();
-            if (is_finite(value) && value < -largest) return std::numeric_limits<Element>::lowest();
-        }
+        const float largest = largest_value<Element>::get();
+        auto narrow = static_cast<float>(value);
+        if (largest > 0.0f && is_finite(value)) narrow = narrow > largest ? largest : narrow < -largest ? -largest : narrow;
         return static_cast<Element>(narrow);
     }
 }
 
-}  // namespace distill::kernel
+}  // namespace kernel
+}  // namespace distill

@@ -44,7 +44,7 @@ private:
 
 public:
     static constexpr std::size_t groups = sizeof...(Groups);
-    static constexpr std::array<bool, groups> inherits_temperature{detail::inherits_temperature<Groups>...};
+    static constexpr std::array<bool, groups> inherits_temperature() { return {detail::inherits_temperature<Groups>...}; }
     static constexpr std::size_t token_terms =
         (std::size_t{0} + ... + count<token_part>(static_cast<const Groups*>(nullptr)));
     static constexpr std::size_t token_set_terms =

@@ -122,35 +122,46 @@ DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
     return input;
 }
 
-/// Rows [begin, end) of a job. A masked row is not read; a row that is not finite becomes NaN and disturbs no other.
+/// One row of a job, of a given weight before the denominator. A masked row is not read; a row that is not finite becomes NaN.
+template <class Team, class Job>
+DISTILL_INLINE constexpr row_outcome run_row(const Team& team, const Job& job, std::ptrdiff_t row, double weight) {
+    constexpr bool writes = !std::is_same_v<decltype(job.destination), no_gradient>;
+    row_outcome outcome;
+    // A weight may underflow in its sequence's factor: the row is masked by its own weight alone.
+    if (job.weigher.own_weight(row) != 0.0) {
+        const auto input = read_row(job, row);
+        const row_program<Team, typename Job::objective_type, decltype(input.student), decltype(input.teacher)> program(
+            team, job.objective, job.temperatures, input);
+        if constexpr (writes) {
+            const row_gradient<typename Job::gradient_type> target{job.destination.view.row(row), weight / job.denominator,
+                                                                   job.destination.adds};
+            outcome = program(target);
+            if (!outcome.finite) {
+                team.synchronize();
+                fill_row(team, target.data, input.vocabulary, quiet_nan());
+            }
+        } else {
+            outcome = program(no_gradient{});
+        }
+    } else if constexpr (writes) {
+        if (!job.destination.adds) fill_row(team, job.destination.view.row(row), job.in.student.vocabulary, 0.0);
+    }
+    if constexpr (writes)
+        if (job.destination.zeroes_padding) {
+            const auto& view = job.destination.view;
+            fill_row(team, view.row(row) + view.vocabulary, view.row_stride - view.vocabulary, 0.0);
+        }
+    return outcome;
+}
+
+/// Rows [begin, end) of a job, none of which disturbs another.
 template <class Team, class Job>
 DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std::ptrdiff_t begin, std::ptrdiff_t end) {
-    constexpr bool writes = !std::is_same_v<decltype(job.destination), no_gradient>;
     row_sums sums;
     typename decltype(job.weigher)::cursor cursor(job.weigher, begin);
     for (std::ptrdiff_t row = begin; row < end; ++row) {
-        // A weight may underflow in its sequence's factor: the row is masked by its own weight alone.
         const double weight = cursor.weight(row);
-        row_outcome outcome;
-        if (job.weigher.own_weight(row) != 0.0) {
-            const auto input = read_row(job, row);
-            const row_program program(team, job.objective, job.temperatures, input);
-            if constexpr (writes) {
-                const row_gradient<typename Job::gradient_type> target{job.destination.view.row(row),
-                                                                       weight / job.denominator, job.destination.adds};
-                outcome = program(target);
-                if (!outcome.finite) fill_row(team, target.data, input.vocabulary, quiet_nan());
-            } else {
-                outcome = program(no_gradient{});
-            }
-        } else if constexpr (writes) {
-            if (!job.destination.adds) fill_row(team, job.destination.view.row(row), job.in.student.vocabulary, 0.0);
-        }
-        if constexpr (writes)
-            if (job.destination.zeroes_padding)
-                for (auto v = job.destination.view.vocabulary; v < job.destination.view.row_stride; ++v)
-                    job.destination.view.row(row)[v] = {};
-
+        const row_outcome outcome = run_row(team, job, row, weight);
         if (outcome.finite) {
             sums.weighted_loss += weight * outcome.loss;
         } else {

@@ -18,6 +18,8 @@
 ///     active(at, number)            the number, with lanes past the end set to 0
 ///     indices(at)                   the entries' indices, as a number
 ///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always
+///     synchronize()                 what the team has written is seen by all of it
+///     leads()                       true in one of the threads of the team
 ///     scratch()                     optional: a row of reals, as long as the vocabulary, of nobody else's during the row
 #pragma once
 
@@ -61,9 +63,10 @@ public:
                                          const std::array<temperature, groups>& temperatures,
                                          const row_input<StudentRow, TeacherRow>& in)
         : team_(team), objective_(o), in_(in) {
+        constexpr std::array<bool, groups> inherits_temperature = plan::inherits_temperature();
         std::array<double, groups> inverse_student{}, inverse_teacher{};
         for (std::size_t g = 0; g < groups; ++g) {
-            const double of_row = plan::inherits_temperature[g] ? in.temperature : 1.0;
+            const double of_row = inherits_temperature[g] ? in.temperature : 1.0;
             inverse_student[g] = 1.0 / (temperatures[g].student * of_row);
             inverse_teacher[g] = 1.0 / (temperatures[g].teacher * of_row);
         }
@@ -104,10 +107,13 @@ public:
             if (!all_finite(outcome.loss, moment)) return {.finite = false};
             const auto scales = gradient_scales(gradient.weight);
             const patch_list patches = read_patches(gradient, tokens, scales, moment);
+            team_.synchronize();
             outcome.loss += write(gradient, makers, scales, moment);
-            for (std::size_t i = 0; i < patches.count; ++i)
-                gradient.data[patches.entries[i].index] =
-                    to_element<std::remove_pointer_t<decltype(gradient.data)>>(patches.entries[i].value);
+            team_.synchronize();
+            if (team_.leads())
+                for (std::size_t i = 0; i < patches.count; ++i)
+                    gradient.data[patches.entries[i].index] =
+                        to_element<std::remove_pointer_t<decltype(gradient.data)>>(patches.entries[i].value);
         }
         outcome.finite = is_finite(outcome.loss);
         return outcome;
@@ -147,8 +153,8 @@ private:
                 constexpr std::size_t g = group();
                 constexpr bool reads_teacher = contains(needs_of<Term>(), fields::teacher);
                 if (t.weight != 0.0)
-                    t.value = t.value.for_row(
-                        whole_row<Team, StudentRow, TeacherRow, reads_teacher>(team_, in_, student_[g], teacher_[g]));
+                    t.value = fitted_to_row(t.value, whole_row<Team, StudentRow, TeacherRow, reads_teacher>(
+                                                         team_, in_, student_[g], teacher_[g]));
             }
         });
     }

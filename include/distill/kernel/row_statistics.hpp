@@ -34,7 +34,7 @@ constexpr row_statistics<Temperatures> merge(const row_statistics<Temperatures>&
                                         .argmax = from_b ? b.argmax : a.argmax,
                                         .has_nan = a.has_nan || b.has_nan,
                                         .sums = {}};
-    for (std::size_t t = 0; t < Temperatures; ++t)
+    for (std::size_t t = 0; t != Temperatures; ++t)
         merged.sums[t] = a.sums[t] * std::exp((a.maximum - merged.maximum) * inverse_temperatures[t]) +
                          b.sums[t] * std::exp((b.maximum - merged.maximum) * inverse_temperatures[t]);
     return merged;
@@ -54,7 +54,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     using number = typename Team::number;
     number lane_maximum(masked_logit), position(0.0), largest(0.0);
     std::array<number, Temperatures> scales;
-    for (std::size_t t = 0; t < Temperatures; ++t) scales[t] = number(inverse_temperatures[t] * log2_e);
+    for (std::size_t t = 0; t != Temperatures; ++t) scales[t] = number(inverse_temperatures[t] * log2_e);
 
     row_statistics<Temperatures> found;
     const auto look = [&](const auto& at, const number& x) DISTILL_INLINE_LAMBDA {
@@ -63,7 +63,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
         lane_maximum = max(x, lane_maximum);
     };
     const auto raise_maximum = [&](double raised) DISTILL_INLINE_LAMBDA {
-        for (std::size_t t = 0; t < Temperatures; ++t)
+        for (std::size_t t = 0; t != Temperatures; ++t)
             found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
         found.maximum = raised;
     };
@@ -84,7 +84,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
                         const number x = load_logits(team, row, at);
                         look(at, x);
                         std::array<number, Temperatures> exponentials;
-                        for (std::size_t t = 0; t < Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);
+                        for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);
                         return exponentials;
                     });
                 const double raised = team.maximum(lane_maximum);
@@ -92,7 +92,7 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
                 if (again)
                     raise_maximum(raised);
                 else
-                    for (std::size_t t = 0; t < Temperatures; ++t) found.sums[t] += of_tile[t];
+                    for (std::size_t t = 0; t != Temperatures; ++t) found.sums[t] += of_tile[t];
             }
         }
     });

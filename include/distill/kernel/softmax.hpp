@@ -51,7 +51,7 @@ DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
 template <class Number, class Real>
 class entry_maker {
 public:
-    DISTILL_INLINE constexpr entry_maker() = default;
+    constexpr entry_maker() = default;
     DISTILL_INLINE constexpr entry_maker(const softmax& student, const softmax& teacher)
         : p_(student), q_(teacher), temperature_gap_(student.inverse_temperature - teacher.inverse_temperature) {
         const double shift =
@@ -86,7 +86,7 @@ private:
     struct side {
         Number maximum, scale, inverse_sum, inverse_temperature, log_sum;
 
-        DISTILL_INLINE constexpr side() = default;
+        constexpr side() = default;
         DISTILL_INLINE constexpr explicit side(const softmax& s)
             : maximum(s.maximum),
               scale(s.inverse_temperature * log2_e),

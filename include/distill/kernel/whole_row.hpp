@@ -73,6 +73,11 @@ DISTILL_AROUND_USER_CODE constexpr auto call_on_entry(const Function& function, 
     return function(e);
 }
 
+template <class Term, class Row>
+DISTILL_AROUND_USER_CODE constexpr Term fitted_to_row(const Term& term, const Row& row) {
+    return term.for_row(row);
+}
+
 /// A row at one pair of temperatures, as a term's for_row sees it (core/term.hpp).
 template <class Team, class StudentRow, class TeacherRow, bool ReadsTeacher>
 class whole_row {

@@ -149,7 +149,7 @@ TEST_CASE("what an objective asks of a row is known from its type") {
     using shaped = kernel::plan<decltype(vopd{} + z_loss{} + at_temperature(temperature{2.0}, uniform_cross_entropy{}))>;
     static_assert(shaped::normalizer_terms == 1 && shaped::token_terms == 1 && shaped::has_row_dependent_terms);
     static_assert(shaped::may_want_teacher_softmax && !shaped::reads_teacher && !tokens::has_row_dependent_terms);
-    static_assert(shaped::inherits_temperature[0] && !shaped::inherits_temperature[1]);
+    static_assert(shaped::inherits_temperature()[0] && !shaped::inherits_temperature()[1]);
     CHECK(hinton::groups == 2);
 }
 

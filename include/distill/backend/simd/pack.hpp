@@ -32,7 +32,7 @@ template <class Float, int Width>
 struct mask {
     typename vectors<Float, Width>::integers lanes{};
 
-    DISTILL_INLINE mask() = default;
+    mask() = default;
     DISTILL_INLINE mask(const mask& other) : lanes(other.lanes) {}
     DISTILL_INLINE mask& operator=(const mask& other) {
         lanes = other.lanes;
@@ -56,7 +56,7 @@ struct pack {
 
     floats lanes{};
 
-    DISTILL_INLINE pack() = default;
+    pack() = default;
     DISTILL_INLINE pack(double x) : lanes(static_cast<Float>(x) - floats{}) {}
     DISTILL_INLINE pack(const pack& other) : lanes(other.lanes) {}
     DISTILL_INLINE pack& operator=(const pack& other) {

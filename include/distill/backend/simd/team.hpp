@@ -99,6 +99,8 @@ struct team {
     DISTILL_INLINE double maximum(const number& x) const { return horizontal_max(x); }
     DISTILL_INLINE double minimum(const number& x) const { return horizontal_min(x); }
     DISTILL_INLINE bool any(const mask<Float, Width>& m) const { return simd::any(m); }
+    DISTILL_INLINE void synchronize() const {}
+    DISTILL_INLINE bool leads() const { return true; }
 
 private:
     /// Lane sums in double.

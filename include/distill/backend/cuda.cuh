@@ -1,0 +1,310 @@
+/// The CUDA backend: the row program on a block of threads per row, enqueued on a stream.
+#pragma once
+
+#include <distill/backend/cuda/block_team.cuh>
+#include <distill/backend/cuda/launch.cuh>
+#include <distill/core/error.hpp>
+#include <distill/kernel/device_call.hpp>
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace distill {
+
+template <>
+struct largest_value<__half> {
+    static constexpr float get() { return 65504.0f; }
+};
+template <>
+struct largest_value<__nv_bfloat16> {
+    static constexpr float get() { return 0x1.fep127f; }
+};
+
+namespace device {
+
+/// The largest block that works on one row or on all records, and the block whose warps work on a sequence each.
+inline constexpr unsigned most_threads = 512, threads_of_warps = 256;
+
+/// What the first kernels leave for the ones after them, at the start of the workspace.
+struct call_totals {
+    row_totals rows;
+    double denominator = 0.0;
+    bool offsets_in_order = true;
+};
+
+/// Where the parts of a call's workspace stand: the totals, a record per row, and the weight of every sequence.
+struct workspace_layout {
+    std::ptrdiff_t rows, sequences;
+
+    [[nodiscard]] constexpr std::size_t records_begin() const { return 64; }
+    [[nodiscard]] constexpr std::size_t weights_begin() const {
+        return records_begin() + static_cast<std::size_t>(rows) * sizeof(kernel::row_sums);
+    }
+    [[nodiscard]] constexpr std::size_t bytes() const {
+        return weights_begin() + static_cast<std::size_t>(sequences) * sizeof(double);
+    }
+};
+static_assert(sizeof(call_totals) <= 64);
+
+template <class Call>
+constexpr workspace_layout layout_of(const Call& call) {
+    const std::ptrdiff_t offsets = call.in.sequence_offsets.size();
+    return {call.in.student.rows, Call::needs_sequences && offsets > 0 ? offsets - 1 : 0};
+}
+
+/// A call with its workspace, as kernels receive it.
+template <class Call>
+struct launched {
+    Call call;
+    unsigned char* workspace;
+
+    [[nodiscard]] DISTILL_INLINE constexpr call_totals& totals() const { return *reinterpret_cast<call_totals*>(workspace); }
+    [[nodiscard]] DISTILL_INLINE kernel::row_sums* records() const {
+        return reinterpret_cast<kernel::row_sums*>(workspace + layout_of(call).records_begin());
+    }
+    [[nodiscard]] DISTILL_INLINE double* sequence_weights() const {
+        return reinterpret_cast<double*>(workspace + layout_of(call).weights_begin());
+    }
+};
+
+/// The sum of the block's numbers, the same in every thread.
+DISTILL_INLINE double sum_over_block(double mine, double* of_warps) {
+    return block_team<double>{of_warps}.sum([&] {
+        lanes<double, 2> x(0.0);
+        x.lane[0].value = mine;
+        return x;
+    }());
+}
+
+/// One warp per sequence: the sum of its active weights, a lane's rows first, then the lanes.
+template <class Call>
+__global__ void __launch_bounds__(threads_of_warps) weigh_sequences(const Call call, unsigned char* workspace) {
+    const launched<Call> at{call, workspace};
+    const auto& offsets = call.in.sequence_offsets;
+    const auto weigher = call.weigher();
+    const std::ptrdiff_t sequences = layout_of(call).sequences, warps = gridDim.x * (blockDim.x / warp_size);
+    for (std::ptrdiff_t s = blockIdx.x * (blockDim.x / warp_size) + threadIdx.x / warp_size; s < sequences; s += warps) {
+        double weight = 0.0;
+        const std::int64_t end = offsets[s + 1] < call.in.student.rows ? offsets[s + 1] : call.in.student.rows;
+        for (std::int64_t row = (offsets[s] < 0 ? 0 : offsets[s]) + threadIdx.x % warp_size; row < end; row += warp_size)
+            weight += weigher.own_weight(static_cast<std::ptrdiff_t>(row));
+        for (int distance = warp_size / 2; distance > 0; distance /= 2) weight += from_lane_across(weight, distance);
+        if (threadIdx.x % warp_size == 0) at.sequence_weights()[s] = weight;
+    }
+}
+
+/// One block: what is known of the rows before any logit is read.
+template <class Call>
+__global__ void __launch_bounds__(most_threads) count_rows(const Call call, unsigned char* workspace) {
+    DISTILL_STATIC_SHARED(of_warps, double[most_threads / warp_size]);
+    const launched<Call> at{call, workspace};
+    const auto weigher = call.weigher();
+    double weight = 0.0, active = 0.0, active_sequences = 0.0, disorder = 0.0;
+    for (std::ptrdiff_t row = threadIdx.x; row < call.in.student.rows; row += blockDim.x) {
+        weight += weigher.own_weight(row);
+        active += weigher.own_weight(row) != 0.0 ? 1.0 : 0.0;
+    }
+    if constexpr (Call::needs_sequences) {
+        const auto& offsets = call.in.sequence_offsets;
+        const std::ptrdiff_t sequences = layout_of(call).sequences;
+        for (std::ptrdiff_t s = threadIdx.x; s < sequences; s += blockDim.x) {
+            active_sequences += at.sequence_weights()[s] != 0.0 ? 1.0 : 0.0;
+            disorder += offsets[s] > offsets[s + 1] || (s == 0 && offsets[0] != 0) ||
+                                (s + 1 == sequences && offsets[sequences] != call.in.student.rows)
+                            ? 1.0
+                            : 0.0;
+        }
+    }
+    weight = sum_over_block(weight, of_warps);
+    active = sum_over_block(active, of_warps);
+    active_sequences = sum_over_block(active_sequences, of_warps);
+    disorder = sum_over_block(disorder, of_warps);
+    if (threadIdx.x != 0) return;
+    const row_totals rows{.weight = weight,
+                          .active_rows = static_cast<std::ptrdiff_t>(active),
+                          .active_sequences = static_cast<std::ptrdiff_t>(active_sequences)};
+    at.totals() = {rows, rows.active_rows == 0 ? 0.0 : call.reduction.denominator(rows), disorder == 0.0};
+}
+
+/// The factor of a row's sequence, found by bisection.
+template <class Call>
+DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t row) {
+    if constexpr (Call::needs_sequences) {
+        const auto& offsets = at.call.in.sequence_offsets;
+        std::ptrdiff_t low = 0, high = offsets.size() - 1;
+        while (high - low > 1) {
+            const std::ptrdiff_t middle = low + (high - low) / 2;
+            (offsets[middle] <= row ? low : high) = middle;
+        }
+        const double weight = at.sequence_weights()[low];
+        return weight != 0.0 ? at.call.reduction.sequence_factor(weight) : 0.0;
+    } else {
+        return 1.0;
+    }
+}
+
+/// One block per row.
+template <class Real, class Call>
+__global__ void __launch_bounds__(most_threads) run_rows(const Call call, unsigned char* workspace) {
+    DISTILL_STATIC_SHARED(of_warps, double[most_threads / warp_size]);
+    const launched<Call> at{call, workspace};
+    const block_team<Real> team{of_warps};
+    const call_totals totals = at.totals();
+    const auto job = call.with_denominator(totals.denominator);
+    for (std::ptrdiff_t row = blockIdx.x; row < call.in.student.rows; row += gridDim.x) {
+        kernel::row_sums sums;
+        double loss = quiet_nan();
+        if (totals.offsets_in_order && kernel::is_readable(call, row)) {
+            const double own = job.weigher.own_weight(row);
+            const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
+            const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
+            if (outcome.finite) {
+                loss = outcome.loss;
+                sums = {weight * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
+            } else {
+                sums.nonfinite_rows = 1;
+            }
+        } else {
+            sums.nonfinite_rows = 1;
+            if constexpr (!std::is_same_v<decltype(call.destination), kernel::no_gradient>)
+                kernel::fill_row(team, call.destination.view.row(row), call.in.student.vocabulary, quiet_nan());
+        }
+        if (threadIdx.x == 0) {
+            at.records()[row] = sums;
+            job.store_row_loss(row, loss);
+        }
+        team.synchronize();
+    }
+}
+
+/// One block: the rows' records, a thread's rows first, then the threads in the order of the block's sum.
+template <class Call>
+__global__ void __launch_bounds__(most_threads) write_result(const Call call, unsigned char* workspace) {
+    DISTILL_STATIC_SHARED(of_warps, double[most_threads / warp_size]);
+    const launched<Call> at{call, workspace};
+    double loss = 0.0, nonfinite = 0.0, clipped = 0.0, guarded = 0.0;
+    for (std::ptrdiff_t row = threadIdx.x; row < call.in.student.rows; row += blockDim.x) {
+        const kernel::row_sums sums = at.records()[row];
+        loss += sums.weighted_loss;
+        nonfinite += static_cast<double>(sums.nonfinite_rows);
+        clipped += static_cast<double>(sums.clipped_rows);
+        guarded += static_cast<double>(sums.guarded_rows);
+    }
+    loss = sum_over_block(loss, of_warps);
+    nonfinite = sum_over_block(nonfinite, of_warps);
+    clipped = sum_over_block(clipped, of_warps);
+    guarded = sum_over_block(guarded, of_warps);
+    if (threadIdx.x != 0) return;
+    const call_totals totals = at.totals();
+    *call.result = {.value = nonfinite > 0.0                ? quiet_nan()
+                             : totals.rows.active_rows == 0 ? 0.0
+                                                            : loss / totals.denominator,
+                    .denominator = totals.denominator,
+                    .active_rows = totals.rows.active_rows,
+                    .nonfinite_rows = static_cast<std::ptrdiff_t>(nonfinite),
+                    .clipped_rows = static_cast<std::ptrdiff_t>(clipped),
+                    .guarded_rows = static_cast<std::ptrdiff_t>(guarded)};
+}
+
+}  // namespace device
+
+/// A CUDA function that failed: `distill: the launch of run_rows failed: cudaErrorInvalidConfiguration, invalid configuration
+/// argument`. Without exceptions the message goes to the error handler.
+class cuda_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+[[gnu::cold, gnu::noinline]] inline void report_cuda_error(const char* kernel, cudaError_t status) {
+    const std::string message = detail::sentence(
+        {"distill: the launch of ", kernel, " failed: ", cudaGetErrorName(status), ", ", cudaGetErrorString(status)});
+#if DISTILL_HAS_EXCEPTIONS
+    throw cuda_error(message);
+#else
+    detail::current_error_handler.load()(message.c_str());
+#endif
+}
+
+/// Memory on the device that a call may use until the work it enqueued is done.
+struct workspace {
+    void* data = nullptr;
+    std::size_t bytes = 0;
+};
+
+/// A call enqueues its work on the stream and returns: it waits for nothing, allocates nothing, and can be captured in a graph.
+/// Every pointer it is given is the device's, the result's too:
+///
+///     distill::loss f{objective, distill::cuda{stream, {memory, bytes}}, distill::token_mean{}};
+///     f(batch, gradient, result);      // bytes >= f.workspace_bytes(batch)
+///
+/// The workspace, the buffers and the result belong to the call until the stream has done its work. One thread or several may
+/// enqueue calls, each with a workspace of its own.
+///
+/// Errors: what the host can see is refused before anything is enqueued. What only the device sees makes its row NaN and is
+/// counted in nonfinite_rows: token ids out of range, weights and row temperatures outside their domain; offsets out of order
+/// do so for every row. A CUDA function that fails is named.
+///
+/// Determinism: run to run, on one kind of device, the same input gives the same bits; a row's bits depend on nothing but the
+/// row. Sums run in float for float and 16-bit logits and in double where one of the logits or the gradient is double.
+struct cuda {
+    static constexpr bool runs_on_device = true;
+
+    cudaStream_t stream = nullptr;
+    distill::workspace memory{};
+
+    template <class Call>
+    [[nodiscard]] static std::size_t workspace_bytes(const Call& call) {
+        return device::layout_of(call).bytes();
+    }
+
+    template <class Call>
+    void enqueue(const Call& call) const {
+        using real = std::conditional_t<kernel::any_double<typename Call::job_type>, double, float>;
+        auto* const space = static_cast<unsigned char*>(memory.data);
+        const std::ptrdiff_t rows = call.in.student.rows, sequences = device::layout_of(call).sequences;
+        const auto fine = [](const char* kernel) {
+            const cudaError_t status = cudaGetLastError();
+            if (status != cudaSuccess) report_cuda_error(kernel, status);
+            return status == cudaSuccess;
+        };
+
+        if (sequences > 0) {
+            constexpr unsigned warps = device::threads_of_warps / device::warp_size;
+            DISTILL_LAUNCH((device::weigh_sequences<Call>), blocks_for((sequences + warps - 1) / warps),
+                           device::threads_of_warps, 0, stream, call, space);
+            if (!fine("weigh_sequences")) return;
+        }
+        DISTILL_LAUNCH((device::count_rows<Call>), 1, device::most_threads, 0, stream, call, space);
+        if (!fine("count_rows")) return;
+        if (rows > 0) {
+            DISTILL_LAUNCH((device::run_rows<real, Call>), blocks_for(rows), threads_for<real>(call.in.student.vocabulary),
+                           0, stream, call, space);
+            if (!fine("run_rows")) return;
+        }
+        DISTILL_LAUNCH((device::write_result<Call>), 1, device::most_threads, 0, stream, call, space);
+        static_cast<void>(fine("write_result"));
+    }
+
+private:
+    static constexpr unsigned blocks_for(std::ptrdiff_t wanted) {
+        constexpr std::ptrdiff_t most = (std::ptrdiff_t{1} << 31) - 1;
+        return static_cast<unsigned>(wanted < most ? wanted : most);
+    }
+    /// Whole warps, as few as give every thread two loads of a small row, and at most most_threads.
+    template <class Real>
+    static constexpr unsigned threads_for(std::ptrdiff_t vocabulary) {
+        constexpr std::ptrdiff_t entries_of_warp = 2 * device::warp_size * device::block_team<Real>::lanes_of_thread;
+        constexpr std::ptrdiff_t most = device::most_threads / device::warp_size;
+        const std::ptrdiff_t warps = (vocabulary + entries_of_warp - 1) / entries_of_warp;
+        return static_cast<unsigned>(device::warp_size * (warps < 1 ? 1 : warps > most ? most : warps));
+    }
+};
+
+}  // namespace distill

@@ -1,0 +1,69 @@
+/// A checked call by value: what a backend carries to a device.
+#pragma once
+
+#include <distill/core/reduction.hpp>
+#include <distill/core/result.hpp>
+#include <distill/kernel/row_loop.hpp>
+
+namespace distill::kernel {
+
+/// Pointers in it, those of the batch too, are the device's.
+template <class Objective, class Reduction, class Student, class Teacher, class Destination, class Caps>
+struct device_call {
+    using batch_type = batch<Student, Teacher>;
+    using job_type = job<Objective, Reduction, Student, Teacher, Destination, Caps>;
+    static constexpr bool needs_sequences = Reduction::needs_sequences;
+
+    Objective objective;
+    Reduction reduction;
+    temperature softmax_temperature;
+    batch_type in;
+    [[no_unique_address]] Caps caps;
+    Destination destination;
+    float* row_losses_narrow = nullptr;
+    double* row_losses_wide = nullptr;
+    loss_result* result = nullptr;
+    fields needed = fields::none;
+
+    [[nodiscard]] constexpr row_weigher<batch_type, Reduction> weigher() const {
+        return {in, reduction, contains(needed, fields::labels)};
+    }
+    /// Refers to this call.
+    [[nodiscard]] constexpr job_type with_denominator(double denominator) const {
+        return {.objective = objective,
+                .temperatures = group_temperatures(objective, softmax_temperature),
+                .in = in,
+                .weigher = weigher(),
+                .denominator = denominator,
+                .caps = caps,
+                .destination = destination,
+                .row_losses_narrow = row_losses_narrow,
+                .row_losses_wide = row_losses_wide};
+    }
+};
+
+/// What the host cannot see of a device's row: its token ids lie in the vocabulary, its weight and its temperature in their
+/// domains. Of a row whose weight is 0 nothing is asked.
+template <class Call>
+DISTILL_INLINE constexpr bool is_readable(const Call& call, std::ptrdiff_t row) {
+    const auto& in = call.in;
+    const double weight = call.weigher().own_weight(row);
+    if (weight == 0.0) return true;
+    const auto in_vocabulary = [&](std::int64_t id) { return id >= 0 && id < in.student.vocabulary; };
+    bool readable = is_finite(weight) && weight > 0.0;
+    if (contains(call.needed, fields::tokens)) readable = readable && in_vocabulary(in.tokens[row]);
+    if (contains(call.needed, fields::labels)) readable = readable && in_vocabulary(in.labels[row]);
+    if (contains(call.needed, fields::teacher_label) && !in.teacher_tokens.empty())
+        readable = readable && in_vocabulary(in.teacher_tokens[row]);
+    if (contains(call.needed, fields::teacher_top_tokens)) {
+        const std::ptrdiff_t k = in.top_tokens.size() / in.student.rows;
+        for (std::ptrdiff_t i = row * k; i < (row + 1) * k; ++i)
+            readable = readable && (in.top_tokens[i] == ignored_label || in_vocabulary(in.top_tokens[i]));
+    }
+    if (in.temperatures.empty()) return readable;
+    const auto in_domain = [&](double t) { return is_finite(t) && t >= smallest_temperature && t <= largest_temperature; };
+    return readable && in_domain(in.temperatures[row] * call.softmax_temperature.student) &&
+           in_domain(in.temperatures[row] * call.softmax_temperature.teacher);
+}
+
+}  // namespace distill::kernel

@@ -1,0 +1,263 @@
+// The contracts of a call, on the CUDA backend: shapes, places, types, masks, rows that are not finite, reductions, errors.
+#include "on_device.hpp"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+#include <string>
+
+namespace distill_test {
+namespace {
+
+using namespace distill;
+
+// A sum with a moment, a token term and the teacher's argmax.
+const auto objective = 0.5 * reverse_kl{} + 0.3 * forward_kl{} + tgpo{.coefficient = 0.1};
+
+const double nan_logit = quiet_nan();
+
+TEST_CASE("every vocabulary, from one entry to those of language models") {
+    auto random = engine("cuda: vocabularies");
+    for (const std::size_t vocabulary : {1u, 2u, 31u, 32u, 33u, 127u, 1000u, 1003u, 4096u, 32000u, 151936u}) {
+        CAPTURE(vocabulary);
+        const filled_rows in = stored_rows<float>(random_rows(random, vocabulary > 10000 ? 1 : 3, vocabulary));
+        agree(on_device<float>(objective, token_mean{}, in), on_reference(objective, token_mean{}, in));
+    }
+}
+
+TEST_CASE("rows at any address and stride; padding is left alone") {
+    auto random = engine("cuda: places");
+    const filled_rows in = stored_rows<float>(random_rows(random, 3, 130));
+    const device_answer expected = on_reference(objective, token_mean{}, in);
+    for (const placement logits : {placement{0, 1}, placement{1, 0}, placement{2, 3}, placement{6, 0}})
+        for (const placement gradient : {placement{0, 0}, placement{3, 1}, placement{2, 2}})
+            agree(on_device<float>(objective, token_mean{}, in, {.logits = logits, .gradient = gradient}), expected);
+}
+
+TEST_CASE("in place has the bits of elsewhere; accumulated is added to what is there") {
+    auto random = engine("cuda: destinations");
+    const filled_rows in = stored_rows<float>(random_rows(random, 3, 77));
+    const device_answer elsewhere = on_device<float>(objective, token_mean{}, in),
+                        in_place = on_device<float>(objective, token_mean{}, in, {.in_place = true});
+    CHECK(in_place.gradient == elsewhere.gradient);
+    CHECK(in_place.result.value == elsewhere.result.value);
+    agree(on_device<float>(objective, token_mean{}, in, {.adds = true}),
+          on_reference(objective, token_mean{}, in, {.adds = true}));
+}
+
+template <class Element>
+void holds_for_type(double allowed, double rounding) {
+    auto random = engine("cuda: element types");
+    const filled_rows in = stored_rows<Element>(random_rows(random, 3, 260));
+    agree(on_device<Element>(objective, token_mean{}, in), on_reference(objective, token_mean{}, in), allowed, rounding);
+}
+
+TEST_CASE("half and bfloat16 are storage, with one rounding; double is computed in double") {
+    holds_for_type<__half>(tolerance::single_loss, 0x1p-11);
+    holds_for_type<__nv_bfloat16>(tolerance::single_loss, 0x1p-8);
+    holds_for_type<double>(tolerance::rounding, 0.0);
+}
+
+TEST_CASE("a gradient beyond the largest half is held at it") {
+    filled_rows in{.rows = 1, .vocabulary = 2, .student = {0.0, 0.0}, .teacher = {3.0, -3.0}};
+    in.weights = {1e6};
+    const device_answer found = on_device<__half>(forward_kl{}, token_sum{}, in);
+    CHECK(found.gradient == std::vector<double>{-65504.0, 65504.0});
+}
+
+TEST_CASE("masked entries have no probability, masked rows no loss whatever they hold") {
+    auto random = engine("cuda: masks");
+    filled_rows in = stored_rows<float>(random_rows(random, 4, 90));
+    in.tokens = in.teacher_tokens = {1, 2, 3, 4};
+    in.student_row(0)[5] = in.teacher_row(0)[5] = minus_infinity;
+    in.student_row(2)[80] = in.teacher_row(2)[81] = minus_infinity;
+    in.weights = {1.0, 0.0, 2.0, 1.0};
+    const device_answer expected = on_reference(objective, token_mean{}, in);
+    for (std::size_t v = 0; v < in.vocabulary; ++v) in.student_row(1)[v] = nan_logit;
+    in.tokens[1] = -5;
+    const device_answer found = on_device<float>(objective, token_mean{}, in);
+    agree(found, expected);
+    CHECK(found.gradient[5] == 0.0);
+    for (std::size_t v = 0; v < in.vocabulary; ++v) CHECK(found.gradient[in.vocabulary + v] == 0.0);
+}
+
+TEST_CASE("a row that is not finite is NaN and counted, and disturbs no other") {
+    auto random = engine("cuda: not finite");
+    const filled_rows good = stored_rows<float>(random_rows(random, 3, 90));
+    const device_answer expected = on_device<float>(objective, token_mean{}, good);
+    for (const double strange : {nan_logit, -minus_infinity}) {
+        filled_rows in = good;
+        in.student_row(1)[33] = strange;
+        const device_answer found = on_device<float>(objective, token_mean{}, in);
+        CHECK(found.result.nonfinite_rows == 1);
+        CHECK(!is_finite(found.result.value));
+        CHECK(!is_finite(found.row_losses[1]));
+        for (std::size_t v = 0; v < in.vocabulary; ++v) {
+            CHECK(!is_finite(found.gradient[in.vocabulary + v]));
+            CHECK(found.gradient[v] == expected.gradient[v]);
+            CHECK(found.gradient[2 * in.vocabulary + v] == expected.gradient[2 * in.vocabulary + v]);
+        }
+    }
+}
+
+TEST_CASE("what only the device can see makes its row NaN and is counted") {
+    auto random = engine("cuda: seen by the device");
+    const filled_rows good = stored_rows<float>(random_rows(random, 3, 40));
+    const auto nonfinite = [&](const auto& change) {
+        filled_rows in = good;
+        change(in);
+        const device_answer found = on_device<float>(objective, token_mean{}, in);
+        CHECK(!is_finite(found.row_losses[1]));
+        CHECK(!is_finite(found.gradient[in.vocabulary]));
+        CHECK(is_finite(found.row_losses[0]));
+        return found.result.nonfinite_rows;
+    };
+    CHECK(nonfinite([](filled_rows& in) { in.tokens[1] = 40; }) == 1);
+    CHECK(nonfinite([](filled_rows& in) { in.tokens[1] = -1; }) == 1);
+    CHECK(nonfinite([](filled_rows& in) { in.teacher_tokens[1] = 1000000; }) == 1);
+    CHECK(nonfinite([](filled_rows& in) { in.weights[1] = -1.0; }) == 1);
+    CHECK(nonfinite([](filled_rows& in) { in.advantages[1] = quiet_nan(); }) == 1);
+    // Offsets out of order say nothing of any row.
+    const device_answer found = on_device<float>(forward_kl{}, sequence_mean{}, good, {.sequence_offsets = {0, 3, 2, 3}});
+    CHECK(found.result.nonfinite_rows == 3);
+    CHECK(!is_finite(found.result.value));
+}
+
+TEST_CASE("every reduction has the reference's weights and denominator") {
+    auto random = engine("cuda: reductions");
+    filled_rows in = stored_rows<float>(random_rows(random, 9, 50));
+    in.weights = {1.0, 0.5, 0.0, 2.0, 0.0, 0.0, 1.0, 1.0, 3.0};
+    // Sequences of 2, 2 (half masked), 2 (masked), 0 and 3 rows.
+    const device_call_options options{.sequence_offsets = {0, 2, 4, 6, 6, 9}};
+    const auto holds = [&](const auto& reduction) {
+        agree(on_device<float>(forward_kl{}, reduction, in, options), on_reference(forward_kl{}, reduction, in, options));
+    };
+    holds(token_mean{});
+    holds(token_mean{17.0});
+    holds(token_sum{});
+    holds(sequence_mean{});
+    holds(sequence_mean_of_sums{});
+    holds(sequence_mean_of_sums{4.0});
+    holds(normalized_by{64.0});
+}
+
+TEST_CASE("temperatures, and separate ones, are those of the reference") {
+    auto random = engine("cuda: temperatures");
+    for (const temperature& t : {temperature{2.0}, temperature{0.7, 1.8}}) {
+        const device_call_options options{.temperature = t};
+        const filled_rows in = stored_rows<float>(random_rows(random, 3, 65, 1.5, t));
+        agree(on_device<float>(objective, token_mean{}, in, options), on_reference(objective, token_mean{}, in, options));
+    }
+}
+
+TEST_CASE("no rows, and no active row: loss 0, denominator 0") {
+    filled_rows none{.rows = 0, .vocabulary = 10};
+    CHECK(on_device<float>(forward_kl{}, token_mean{}, none).result.value == 0.0);
+    auto random = engine("cuda: nothing active");
+    filled_rows in = stored_rows<float>(random_rows(random, 2, 10));
+    in.weights = {0.0, 0.0};
+    const device_answer found = on_device<float>(forward_kl{}, token_mean{}, in);
+    CHECK(found.result.value == 0.0);
+    CHECK(found.result.denominator == 0.0);
+    CHECK(all_zero(found.gradient));
+}
+
+TEST_CASE("the same input gives the same bits, alone and among other rows") {
+    auto random = engine("cuda: determinism");
+    const filled_rows in = stored_rows<float>(random_rows(random, 6, 700));
+    const device_answer first = on_device<float>(objective, token_sum{}, in),
+                        again = on_device<float>(objective, token_sum{}, in);
+    CHECK(first.result.value == again.result.value);
+    CHECK(first.gradient == again.gradient);
+    filled_rows alone = in;
+    alone.rows = 1;
+    alone.student.resize(700), alone.teacher.resize(700);
+    for (auto* values :
+         {&alone.weights, &alone.old_log_probs, &alone.teacher_log_probs, &alone.advantages, &alone.sequence_log_ratios})
+        values->resize(1);
+    for (auto* values : {&alone.tokens, &alone.teacher_tokens, &alone.labels}) values->resize(1);
+    const device_answer one = on_device<float>(objective, token_sum{}, alone);
+    CHECK(one.row_losses[0] == first.row_losses[0]);
+    CHECK(std::equal(one.gradient.begin(), one.gradient.end(), first.gradient.begin()));
+}
+
+// ---- what the host refuses ----
+
+template <class Call>
+std::string refusal(const Call& call) {
+    try {
+        call();
+    } catch (const invalid_input& error) {
+        return error.what();
+    }
+    return "accepted";
+}
+
+TEST_CASE("a workspace that is too small or missing, and a result that is nowhere, are refused before anything runs") {
+    const device_vector<float> logits(std::vector<float>(20, 1.0f)), gradient(20);
+    const device_vector<unsigned char> memory(4096);
+    const device_vector<loss_result> result(1);
+    const batch<float> in{.student = {logits.data(), 2, 10}, .teacher = {logits.data(), 2, 10}};
+    const auto call = [&](const workspace& space, loss_result* to) {
+        return refusal([&] { loss{forward_kl{}, cuda{nullptr, space}, token_mean{}}(in, {gradient.data(), 2, 10}, to); });
+    };
+    const std::size_t needed = loss{forward_kl{}, cuda{}, token_mean{}}.workspace_bytes(in);
+    CHECK(call({memory.data(), needed}, result.data()) == "accepted");
+    CHECK(call({memory.data(), needed - 1}, result.data()) ==
+          "distill: the workspace has " + std::to_string(needed - 1) + " bytes, this call needs " + std::to_string(needed));
+    CHECK(call({nullptr, needed}, result.data()) == "distill: the workspace is a null pointer");
+    CHECK(call({memory.data(), needed}, nullptr) == "distill: the result is a null pointer");
+    hold(cudaDeviceSynchronize());
+}
+
+TEST_CASE("shapes and overlaps are refused as on the host, without reading an array") {
+    const device_vector<float> logits(std::vector<float>(40, 1.0f));
+    const device_vector<unsigned char> memory(4096);
+    const device_vector<loss_result> result(1);
+    const loss f{forward_kl{}, cuda{nullptr, {memory.data(), memory.size()}}, token_mean{}};
+    const batch<float> in{.student = {logits.data(), 2, 10}, .teacher = {logits.data() + 20, 2, 10}};
+    CHECK(refusal([&] { f(in, {logits.data() + 20, 2, 10}, result.data()); }) == "distill: gradient overlaps batch.teacher");
+    CHECK(refusal([&] {
+              f(in, {logits.data(), 2, 9}, result.data());
+          }) == "distill: gradient has a vocabulary of 9, batch.student has 10");
+    const batch<float> alone{.student = {logits.data(), 2, 10}};
+    CHECK(refusal([&] { f(alone, result.data()); }) == "distill: forward_kl needs batch.teacher, which is empty");
+}
+
+TEST_CASE("a call is captured in a graph, and every launch of the graph runs it") {
+    auto random = engine("cuda: graphs");
+    const filled_rows in = stored_rows<float>(random_rows(random, 2, 100));
+    const device_vector<float> student(placed<float>(in.student, 2, 100, {})),
+        teacher(placed<float>(in.teacher, 2, 100, {})), gradient(200);
+    const device_vector<loss_result> result(1);
+    const batch<float> b{.student = {student.data(), 2, 100}, .teacher = {teacher.data(), 2, 100}};
+    const device_vector<unsigned char> memory(loss{forward_kl{}, cuda{}, token_mean{}}.workspace_bytes(b));
+    cudaStream_t stream{};
+    hold(cudaStreamCreate(&stream));
+    const loss f{forward_kl{}, cuda{stream, {memory.data(), memory.size()}}, token_mean{}};
+
+    hold(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    f(b, {gradient.data(), 2, 100}, result.data());
+    cudaGraph_t graph{};
+    hold(cudaStreamEndCapture(stream, &graph));
+    cudaGraphExec_t executable{};
+    hold(cudaGraphInstantiate(&executable, graph, 0));
+
+    const device_answer expected = on_device<float>(forward_kl{}, token_mean{}, in);
+    for (int launch = 0; launch < 2; ++launch) {
+        hold(cudaMemset(gradient.data(), 0xff, 200 * sizeof(float)));
+        hold(cudaGraphLaunch(executable, stream));
+        hold(cudaStreamSynchronize(stream));
+        CHECK(result.values()[0].value == expected.result.value);
+        const std::vector<float> found = gradient.values();
+        CHECK(std::equal(found.begin(), found.end(), expected.gradient.begin(),
+                         [](float a, double e) { return static_cast<double>(a) == e; }));
+    }
+    hold(cudaGraphExecDestroy(executable));
+    hold(cudaGraphDestroy(graph));
+    hold(cudaStreamDestroy(stream));
+}
+
+}  // namespace
+}  // namespace distill_test
