@@ -46,7 +46,7 @@ golden_answer on_eigen(const golden_case& c) {
     return with_objective(c, [&]<class Objective>(const Objective& o) {
         using plan = kernel::plan<std::remove_cvref_t<decltype(as_objective(o))>>;
         // Forward KL, whose moment is known; temperatures of their own.
-        if constexpr (std::is_same_v<Objective, forward_kl> || !plan::inherits_temperature[0])
+        if constexpr (std::is_same_v<Objective, forward_kl> || !plan::inherits_temperature()[0])
             return call<Element>(c, o, eigen{}, reduction);
         else if constexpr (plan::has_vocabulary_terms && !plan::reads_teacher)
             return call<Element>(c, as_sum_of_all(o, golden_terms_without_teacher()), eigen{}, reduction);
