@@ -191,14 +191,7 @@ private:
             sums = backend_.run(job);
         else
             sums = backend_.run(kernel::job_pair<std::remove_cvref_t<decltype(*before)>, decltype(job)>{*before, job});
-        return {.value = sums.nonfinite_rows > 0   ? quiet_nan()
-                         : totals.active_rows == 0 ? 0.0
-                                                   : sums.weighted_loss / job.denominator,
-                .denominator = job.denominator,
-                .active_rows = totals.active_rows,
-                .nonfinite_rows = sums.nonfinite_rows,
-                .clipped_rows = sums.clipped_rows,
-                .guarded_rows = sums.guarded_rows};
+        return kernel::result_of(sums, totals, job.denominator);
     }
 
     template <class Student, class Teacher, class Destination, class Rows>

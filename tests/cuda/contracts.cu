@@ -35,6 +35,17 @@ TEST_CASE("rows at any address and stride; padding is left alone") {
             agree(on_device<float>(objective, token_mean{}, in, {.logits = logits, .gradient = gradient}), expected);
 }
 
+TEST_CASE("padding is zeroed on request, of a row that cannot be read too") {
+    auto random = engine("cuda: padding");
+    filled_rows in = stored_rows<float>(random_rows(random, 4, 50));
+    in.weights[1] = 0.0;
+    in.student_row(2)[3] = quiet_nan();
+    in.tokens[3] = 50;
+    const device_answer found = on_device<float>(objective, token_mean{}, in, {.gradient = {5, 2}, .zeroes_padding = true});
+    CHECK(found.padding_as_asked);
+    CHECK(found.result.nonfinite_rows == 2);
+}
+
 TEST_CASE("in place has the bits of elsewhere; accumulated is added to what is there") {
     auto random = engine("cuda: destinations");
     const filled_rows in = stored_rows<float>(random_rows(random, 3, 77));

@@ -54,7 +54,7 @@ struct device_answer {
     distill::loss_result result;
     std::vector<double> row_losses;
     std::vector<double> gradient;  // without padding
-    bool padding_untouched = true;
+    bool padding_as_asked = true;  // untouched, or zeros
 };
 
 // What no gradient of these tests is.
@@ -96,7 +96,7 @@ filled_rows stored_rows(filled_rows in) {
 struct device_call_options {
     distill::temperature temperature{};
     placement logits{}, gradient{};
-    bool in_place = false, adds = false;
+    bool in_place = false, adds = false, zeroes_padding = false;
     std::vector<std::int64_t> sequence_offsets{};
 };
 
@@ -136,6 +136,7 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
     distill::gradient<Element> destination =
         options.in_place ? matrix(student, options.logits) : matrix(elsewhere, options.gradient);
     destination.adds = options.adds;
+    destination.zeroes_padding = options.zeroes_padding;
     f.per_token(batch, std::span(row_losses.data(), rows), destination, result.data());
     hold(cudaStreamSynchronize(stream));
     hold(cudaStreamDestroy(stream));
@@ -145,11 +146,11 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
     device_answer answer{result.values()[0], row_losses.values(), std::vector<double>(rows * vocabulary)};
     for (std::size_t i = 0; i < written.size(); ++i) {
         const std::size_t column = i < offset ? vocabulary : (i - offset) % (vocabulary + padding);
-        const double x = read_back(written[i]);
+        const double x = read_back(written[i]), expected = options.zeroes_padding && i >= offset ? 0.0 : untouched;
         if (column < vocabulary)
             answer.gradient[(i - offset) / (vocabulary + padding) * vocabulary + column] = x;
         else
-            answer.padding_untouched = answer.padding_untouched && x == untouched;
+            answer.padding_as_asked = answer.padding_as_asked && x == expected;
     }
     return answer;
 }
@@ -162,17 +163,8 @@ device_answer on_reference(const Objective& objective, const Reduction& reductio
     device_answer answer{.result = {},
                          .row_losses = std::vector<double>(in.rows),
                          .gradient = std::vector<double>(in.student.size(), options.adds ? 0.5 : 0.0)};
-    const distill::batch<double> batch{.student = {in.student.data(), in.rows, in.vocabulary},
-                                       .teacher = {in.teacher.data(), in.rows, in.vocabulary},
-                                       .weights = in.weights,
-                                       .tokens = in.tokens,
-                                       .teacher_tokens = in.teacher_tokens,
-                                       .labels = in.labels,
-                                       .old_log_probs = in.old_log_probs,
-                                       .teacher_log_probs = in.teacher_log_probs,
-                                       .advantages = in.advantages,
-                                       .sequence_offsets = options.sequence_offsets,
-                                       .sequence_log_ratios = in.sequence_log_ratios};
+    distill::batch<double> batch = batch_of(in, in.student, in.teacher);
+    batch.sequence_offsets = options.sequence_offsets;
     distill::gradient<double> destination(answer.gradient.data(), in.rows, in.vocabulary);
     destination.adds = options.adds;
     answer.result = f.per_token(batch, std::span(answer.row_losses), destination);
@@ -190,7 +182,7 @@ inline void agree(const device_answer& found, const device_answer& expected, dou
     CHECK(found.result.nonfinite_rows == expected.result.nonfinite_rows);
     CHECK(found.result.clipped_rows == expected.result.clipped_rows);
     CHECK(found.result.guarded_rows == expected.result.guarded_rows);
-    CHECK(found.padding_untouched);
+    CHECK(found.padding_as_asked);
 }
 
 }  // namespace distill_test

@@ -26,21 +26,10 @@ std::vector<double> slopes(std::vector<double> logits, double cap) {
     return logits;
 }
 
+// log q(y) is that of the teacher's row under its cap.
 template <class Element, class Loss>
 answer call(const Loss& f, const filled_rows& in) {
-    const std::vector<Element> student = stored<Element>(in.student), teacher = stored<Element>(in.teacher);
-    std::vector<Element> gradient(student.size());
-    const batch<Element> rows{.student = {student.data(), in.rows, in.vocabulary},
-                              .teacher = {teacher.data(), in.rows, in.vocabulary},
-                              .tokens = in.tokens,
-                              .labels = in.labels,
-                              .old_log_probs = in.old_log_probs,
-                              .advantages = in.advantages};
-    answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
-    found.result =
-        f.per_token(rows, std::span(found.row_losses), logits_view<Element>{gradient.data(), in.rows, in.vocabulary});
-    found.gradient = widened(gradient);
-    return found;
+    return answer_of<Element>(f, in, [](batch<Element>& rows) { rows.teacher_log_probs = {}; });
 }
 
 // One of each kind: sums over the vocabulary with and without a moment, a term fitted to its row, single tokens, the teacher's

@@ -93,26 +93,23 @@ std::vector<double> widened(const std::vector<Element>& values) {
 }
 inline std::vector<double> widened(const std::vector<double>& values) { return values; }
 
-template <class Element, class Objective, class Backend>
-answer evaluate(const Objective& objective, const Backend& backend, const filled_rows& in, const distill::temperature& t) {
+// What a loss answers on rows stored as Element; `change` is given the batch before.
+template <class Element, class Loss, class Change>
+answer answer_of(const Loss& f, const filled_rows& in, const Change& change) {
     const std::vector<Element> student = stored<Element>(in.student), teacher = stored<Element>(in.teacher);
     std::vector<Element> gradient(student.size());
-    const distill::batch<Element> call{.student = {student.data(), in.rows, in.vocabulary},
-                                       .teacher = {teacher.data(), in.rows, in.vocabulary},
-                                       .weights = in.weights,
-                                       .tokens = in.tokens,
-                                       .teacher_tokens = in.teacher_tokens,
-                                       .labels = in.labels,
-                                       .old_log_probs = in.old_log_probs,
-                                       .teacher_log_probs = in.teacher_log_probs,
-                                       .advantages = in.advantages,
-                                       .sequence_log_ratios = in.sequence_log_ratios};
-    const distill::loss f{objective, backend, distill::token_sum{}, t};
+    distill::batch<Element> rows = batch_of(in, student, teacher);
+    change(rows);
     answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
-    found.result = f.per_token(call, std::span(found.row_losses),
+    found.result = f.per_token(rows, std::span(found.row_losses),
                                distill::logits_view<Element>{gradient.data(), in.rows, in.vocabulary});
     found.gradient = widened(gradient);
     return found;
+}
+
+template <class Element, class Objective, class Backend>
+answer evaluate(const Objective& objective, const Backend& backend, const filled_rows& in, const distill::temperature& t) {
+    return answer_of<Element>(distill::loss{objective, backend, distill::token_sum{}, t}, in, [](auto&) {});
 }
 
 }  // namespace distill_test

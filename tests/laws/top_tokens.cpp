@@ -45,20 +45,10 @@ top_rows top_of(const filled_rows& in, std::size_t k, const temperature& t = {})
 template <class Element, class Objective, class Backend>
 answer call(const Objective& objective, const Backend& backend, const filled_rows& in, const top_rows& top,
             const temperature& t = {}) {
-    const std::vector<Element> student = stored<Element>(in.student), teacher = stored<Element>(in.teacher);
-    std::vector<Element> gradient(student.size());
-    const batch<Element> rows{.student = {student.data(), in.rows, in.vocabulary},
-                              .teacher = {teacher.data(), in.rows, in.vocabulary},
-                              .weights = in.weights,
-                              .teacher_tokens = in.teacher_tokens,
-                              .top_tokens = top.tokens,
-                              .top_log_probs = top.log_probs};
-    const loss f{objective, backend, token_sum{}, t};
-    answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
-    found.result =
-        f.per_token(rows, std::span(found.row_losses), logits_view<Element>{gradient.data(), in.rows, in.vocabulary});
-    found.gradient = widened(gradient);
-    return found;
+    return answer_of<Element>(loss{objective, backend, token_sum{}, t}, in, [&](batch<Element>& rows) {
+        rows.top_tokens = top.tokens;
+        rows.top_log_probs = top.log_probs;
+    });
 }
 
 template <class Visitor>

@@ -60,8 +60,6 @@ struct share_of_largest_entropy {
 template <class Element, class Backend, class Objective>
 answer call(const Objective& objective, const Backend& backend, const filled_rows& in,
             const std::vector<double>& coefficients) {
-    const std::vector<Element> student = stored<Element>(in.student), teacher = stored<Element>(in.teacher);
-    std::vector<Element> gradient(student.size());
     std::vector<std::int64_t> top_tokens;
     std::vector<double> top_log_probs;
     for (std::size_t row = 0; row < in.rows; ++row)
@@ -69,22 +67,11 @@ answer call(const Objective& objective, const Backend& backend, const filled_row
             top_tokens.push_back(v);
             top_log_probs.push_back(log_softmax(in.teacher_row(row), in.vocabulary)[static_cast<std::size_t>(v)]);
         }
-    const batch<Element> rows{.student = {student.data(), in.rows, in.vocabulary},
-                              .teacher = {teacher.data(), in.rows, in.vocabulary},
-                              .tokens = in.tokens,
-                              .teacher_tokens = in.teacher_tokens,
-                              .labels = in.labels,
-                              .old_log_probs = in.old_log_probs,
-                              .advantages = in.advantages,
-                              .coefficients = coefficients,
-                              .top_tokens = top_tokens,
-                              .top_log_probs = top_log_probs};
-    const loss f{objective, backend, token_mean{}};
-    answer found{.result = {}, .row_losses = std::vector<double>(in.rows), .gradient = {}};
-    found.result =
-        f.per_token(rows, std::span(found.row_losses), logits_view<Element>{gradient.data(), in.rows, in.vocabulary});
-    found.gradient = widened(gradient);
-    return found;
+    return answer_of<Element>(loss{objective, backend, token_mean{}}, in, [&](batch<Element>& rows) {
+        rows.coefficients = coefficients;
+        rows.top_tokens = top_tokens;
+        rows.top_log_probs = top_log_probs;
+    });
 }
 
 template <class Visitor>

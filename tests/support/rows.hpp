@@ -96,4 +96,20 @@ inline filled_rows separated_rows(std::mt19937& random, std::size_t rows, std::s
     }
 }
 
+// A batch of these logits, stored anywhere, and of every field that is filled.
+template <class Element>
+distill::batch<Element> batch_of(const filled_rows& in, const std::vector<Element>& student,
+                                 const std::vector<Element>& teacher) {
+    return {.student = {student.data(), in.rows, in.vocabulary},
+            .teacher = {teacher.data(), in.rows, in.vocabulary},
+            .weights = in.weights,
+            .tokens = in.tokens,
+            .teacher_tokens = in.teacher_tokens,
+            .labels = in.labels,
+            .old_log_probs = in.old_log_probs,
+            .teacher_log_probs = in.teacher_log_probs,
+            .advantages = in.advantages,
+            .sequence_log_ratios = in.sequence_log_ratios};
+}
+
 }  // namespace distill_test

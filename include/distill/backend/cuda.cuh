@@ -62,7 +62,7 @@ constexpr workspace_layout layout_of(const Call& call) {
 /// A call with its workspace, as kernels receive it.
 template <class Call>
 struct launched {
-    Call call;
+    const Call& call;
     unsigned char* workspace;
 
     [[nodiscard]] DISTILL_INLINE constexpr call_totals& totals() const { return *reinterpret_cast<call_totals*>(workspace); }
@@ -133,17 +133,11 @@ __global__ void __launch_bounds__(most_threads) count_rows(const Call call, unsi
     at.totals() = {rows, rows.active_rows == 0 ? 0.0 : call.reduction.denominator(rows), disorder == 0.0};
 }
 
-/// The factor of a row's sequence, found by bisection.
+/// The factor of a row's sequence.
 template <class Call>
 DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t row) {
     if constexpr (Call::needs_sequences) {
-        const auto& offsets = at.call.in.sequence_offsets;
-        std::ptrdiff_t low = 0, high = offsets.size() - 1;
-        while (high - low > 1) {
-            const std::ptrdiff_t middle = low + (high - low) / 2;
-            (offsets[middle] <= row ? low : high) = middle;
-        }
-        const double weight = at.sequence_weights()[low];
+        const double weight = at.sequence_weights()[kernel::sequence_of(at.call.in.sequence_offsets, row)];
         return weight != 0.0 ? at.call.reduction.sequence_factor(weight) : 0.0;
     } else {
         return 1.0;
@@ -165,16 +159,12 @@ __global__ void __launch_bounds__(most_threads) run_rows(const Call call, unsign
             const double own = job.weigher.own_weight(row);
             const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
             const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
-            if (outcome.finite) {
-                loss = outcome.loss;
-                sums = {weight * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
-            } else {
-                sums.nonfinite_rows = 1;
-            }
+            sums = kernel::sums_of_row(outcome, weight);
+            if (outcome.finite) loss = outcome.loss;
         } else {
             sums.nonfinite_rows = 1;
-            if constexpr (!std::is_same_v<decltype(call.destination), kernel::no_gradient>)
-                kernel::fill_row(team, call.destination.view.row(row), call.in.student.vocabulary, quiet_nan());
+            kernel::fill_gradient(team, job, row, quiet_nan());
+            kernel::fill_padding(team, job, row);
         }
         if (threadIdx.x == 0) {
             at.records()[row] = sums;
@@ -198,19 +188,9 @@ __global__ void __launch_bounds__(most_threads) write_result(const Call call, un
         guarded += static_cast<double>(sums.guarded_rows);
     }
     loss = sum_over_block(loss, of_warps);
-    nonfinite = sum_over_block(nonfinite, of_warps);
-    clipped = sum_over_block(clipped, of_warps);
-    guarded = sum_over_block(guarded, of_warps);
-    if (threadIdx.x != 0) return;
-    const call_totals totals = at.totals();
-    *call.result = {.value = nonfinite > 0.0                ? quiet_nan()
-                             : totals.rows.active_rows == 0 ? 0.0
-                                                            : loss / totals.denominator,
-                    .denominator = totals.denominator,
-                    .active_rows = totals.rows.active_rows,
-                    .nonfinite_rows = static_cast<std::ptrdiff_t>(nonfinite),
-                    .clipped_rows = static_cast<std::ptrdiff_t>(clipped),
-                    .guarded_rows = static_cast<std::ptrdiff_t>(guarded)};
+    const auto count = [&](double mine) { return static_cast<std::ptrdiff_t>(sum_over_block(mine, of_warps)); };
+    const kernel::row_sums sums{loss, count(nonfinite), count(clipped), count(guarded)};
+    if (threadIdx.x == 0) *call.result = kernel::result_of(sums, at.totals().rows, at.totals().denominator);
 }
 
 }  // namespace device
@@ -223,13 +203,8 @@ public:
 };
 
 [[gnu::cold, gnu::noinline]] inline void report_cuda_error(const char* kernel, cudaError_t status) {
-    const std::string message = detail::sentence(
-        {"distill: the launch of ", kernel, " failed: ", cudaGetErrorName(status), ", ", cudaGetErrorString(status)});
-#if DISTILL_HAS_EXCEPTIONS
-    throw cuda_error(message);
-#else
-    detail::current_error_handler.load()(message.c_str());
-#endif
+    detail::leave_with<cuda_error>(
+        {"the launch of ", kernel, " failed: ", cudaGetErrorName(status), ", ", cudaGetErrorString(status)});
 }
 
 /// Memory on the device that a call may use until the work it enqueued is done.

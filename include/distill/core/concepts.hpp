@@ -117,6 +117,17 @@ concept row_dependent_term = requires(const D& d, const detail::row_archetype& r
     { d.for_row(row) } -> std::same_as<D>;
 };
 
+/// The term's own promise that sum_v dlogp = 0: its member `sums_to_zero`, by default not given.
+template <class D>
+constexpr bool known_to_sum_to_zero() noexcept {
+    if constexpr (requires {
+                      { D::sums_to_zero } -> std::convertible_to<bool>;
+                  })
+        return D::sums_to_zero;
+    else
+        return false;
+}
+
 /// The batch fields that a term reads: its member `needs`, or by default the teacher's logits for a vocabulary term and
 /// nothing but its token for a token term.
 template <class D>

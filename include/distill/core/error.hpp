@@ -82,18 +82,23 @@ inline error_handler set_error_handler(error_handler handler) noexcept {
     return detail::current_error_handler.exchange(handler ? handler : &detail::abort_with);
 }
 
-/// Throws invalid_input; without exceptions, calls the error handler.
-[[gnu::cold, gnu::noinline]] inline void report_error(std::string_view message) {
-    const std::string sentence = detail::sentence({"distill: ", message});
+namespace detail {
+
+/// Throws an Exception of `distill: ` and the sentence; without exceptions, calls the error handler.
+template <class Exception>
+[[gnu::cold, gnu::noinline]] void leave_with(sentence_parts parts) {
+    const std::string message = "distill: " + sentence(parts);
 #if DISTILL_HAS_EXCEPTIONS
-    throw invalid_input(sentence);
+    throw Exception(message);
 #else
-    detail::current_error_handler.load()(sentence.c_str());
+    current_error_handler.load()(message.c_str());
 #endif
 }
 
-[[gnu::cold, gnu::noinline]] inline void report_error(detail::sentence_parts parts) {
-    report_error(detail::sentence(parts));
-}
+}  // namespace detail
+
+/// Throws invalid_input; without exceptions, calls the error handler.
+inline void report_error(detail::sentence_parts parts) { detail::leave_with<invalid_input>(parts); }
+inline void report_error(std::string_view message) { detail::leave_with<invalid_input>({message}); }
 
 }  // namespace distill

@@ -5,7 +5,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <optional>
 
 namespace distill {
 
@@ -37,13 +36,17 @@ concept reduction = std::copy_constructible<R> && requires(const R& r, double we
 /// Base of the reductions whose denominator the caller may supply: the global one, when rows are spread over accumulation
 /// steps or ranks.
 struct optional_denominator {
-    std::optional<double> supplied{};
+    double supplied = 1.0;
+    bool is_supplied = false;
 
     constexpr optional_denominator() = default;
-    constexpr explicit optional_denominator(double denominator) noexcept : supplied(denominator) {}
+    constexpr explicit optional_denominator(double denominator) noexcept : supplied(denominator), is_supplied(true) {}
 
+    [[nodiscard]] constexpr double supplied_or(double otherwise) const noexcept {
+        return is_supplied ? supplied : otherwise;
+    }
     [[nodiscard]] constexpr const char* domain_error() const noexcept {
-        return !supplied || (is_finite(*supplied) && *supplied > 0.0) ? nullptr : "the denominator is finite and positive";
+        return is_finite(supplied) && supplied > 0.0 ? nullptr : "the denominator is finite and positive";
     }
 };
 

@@ -1,6 +1,8 @@
 /// Softmax temperatures.
 #pragma once
 
+#include <distill/core/number.hpp>
+
 namespace distill {
 
 /// p = softmax(z / student), q = softmax(w / teacher). Loss and gradient are those of the function written this way: there
@@ -18,5 +20,9 @@ struct temperature {
 
 inline constexpr double smallest_temperature = 1e-4;
 inline constexpr double largest_temperature = 1e4;
+
+constexpr bool is_temperature(double t) noexcept {
+    return is_finite(t) && t >= smallest_temperature && t <= largest_temperature;
+}
 
 }  // namespace distill

@@ -133,10 +133,6 @@ inline std::array<named_array, 10> row_arrays(const untyped_batch& in) {
              {"batch.sequence_log_ratios", in.sequence_log_ratios}}};
 }
 
-constexpr bool in_domain(double temperature) {
-    return is_finite(temperature) && temperature >= smallest_temperature && temperature <= largest_temperature;
-}
-
 /// Parameters of terms, coefficients and temperatures.
 inline void check_objective(call_checker& check, std::span<const term_facts> terms,
                             std::span<const temperature> temperatures) {
@@ -146,7 +142,7 @@ inline void check_objective(call_checker& check, std::span<const term_facts> ter
     }
     for (const temperature& t : temperatures)
         for (const double value : {t.student, t.teacher})
-            check.require(in_domain(value), {"temperature is ", value, ", expected a finite number in [1e-4, 1e4]"});
+            check.require(is_temperature(value), {"temperature is ", value, ", expected a finite number in [1e-4, 1e4]"});
 }
 
 inline void check_soft_cap(call_checker& check, const soft_cap& caps) {
@@ -261,7 +257,7 @@ inline void check_row_temperatures(call_checker& check, const row_values& temper
                                    const active_rows& active) {
     for (std::ptrdiff_t row = 0; row < temperatures.size(); ++row)
         for (const double of_loss : {t.student, t.teacher})
-            if (active(row) && !in_domain(temperatures[row] * of_loss))
+            if (active(row) && !is_temperature(temperatures[row] * of_loss))
                 return check.fail({"batch.temperatures[", row, "] is ", temperatures[row],
                                    ", expected a number that, times the loss's temperature ", of_loss,
                                    ", lies in [1e-4, 1e4]"});

@@ -40,12 +40,7 @@ template <class Gate, class Term>
 struct gated : gated_part<Term> {
     using gated_term = Term;
     static constexpr fields needs = needs_of<Term>() | Gate::needs;
-    static constexpr bool sums_to_zero = [] {
-        if constexpr (requires { Term::sums_to_zero; })
-            return Term::sums_to_zero;
-        else
-            return false;
-    }();
+    static constexpr bool sums_to_zero = known_to_sum_to_zero<Term>();
 
     Gate gate;
     Term value;

@@ -61,9 +61,8 @@ DISTILL_INLINE constexpr bool is_readable(const Call& call, std::ptrdiff_t row) 
             readable = readable && (in.top_tokens[i] == ignored_label || in_vocabulary(in.top_tokens[i]));
     }
     if (in.temperatures.empty()) return readable;
-    const auto in_domain = [&](double t) { return is_finite(t) && t >= smallest_temperature && t <= largest_temperature; };
-    return readable && in_domain(in.temperatures[row] * call.softmax_temperature.student) &&
-           in_domain(in.temperatures[row] * call.softmax_temperature.teacher);
+    return readable && is_temperature(in.temperatures[row] * call.softmax_temperature.student) &&
+           is_temperature(in.temperatures[row] * call.softmax_temperature.teacher);
 }
 
 }  // namespace distill::kernel

@@ -32,15 +32,6 @@ private:
     static constexpr bool any(Predicate predicate) {
         return (false || ... || any_of(static_cast<const Groups*>(nullptr), predicate));
     }
-    template <class Term>
-    static constexpr bool known_to_sum_to_zero() {
-        if constexpr (requires {
-                          { Term::sums_to_zero } -> std::convertible_to<bool>;
-                      })
-            return Term::sums_to_zero;
-        else
-            return false;
-    }
 
 public:
     static constexpr std::size_t groups = sizeof...(Groups);

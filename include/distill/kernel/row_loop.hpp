@@ -2,6 +2,9 @@
 #pragma once
 
 #include <distill/core/gradient.hpp>
+#include <distill/core/number.hpp>
+#include <distill/core/reduction.hpp>
+#include <distill/core/result.hpp>
 #include <distill/kernel/row_program.hpp>
 #include <distill/kernel/row_weights.hpp>
 
@@ -38,6 +41,24 @@ struct row_sums {
                 a.guarded_rows + b.guarded_rows};
     }
 };
+
+/// A row's part of the totals, of a given weight before the denominator.
+constexpr row_sums sums_of_row(const row_outcome& outcome, double weight) {
+    if (!outcome.finite) return {.nonfinite_rows = 1};
+    return {weight * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
+}
+
+/// What a call answers.
+constexpr loss_result result_of(const row_sums& sums, const row_totals& rows, double denominator) {
+    return {.value = sums.nonfinite_rows > 0 ? quiet_nan()
+                     : rows.active_rows == 0 ? 0.0
+                                             : sums.weighted_loss / denominator,
+            .denominator = denominator,
+            .active_rows = rows.active_rows,
+            .nonfinite_rows = sums.nonfinite_rows,
+            .clipped_rows = sums.clipped_rows,
+            .guarded_rows = sums.guarded_rows};
+}
 
 /// One checked call, as a backend receives it. Destination is gradient<Element>, or no_gradient.
 template <class Objective, class Reduction, class Student, class Teacher, class Destination, class Caps>
@@ -122,6 +143,23 @@ DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
     return input;
 }
 
+/// `value` in every entry of a row's gradient.
+template <class Team, class Job>
+DISTILL_INLINE constexpr void fill_gradient(const Team& team, const Job& job, std::ptrdiff_t row, double value) {
+    if constexpr (!std::is_same_v<decltype(job.destination), no_gradient>)
+        fill_row(team, job.destination.view.row(row), job.in.student.vocabulary, value);
+}
+
+/// Zeros in the padding of a row's gradient, where the caller asks for them.
+template <class Team, class Job>
+DISTILL_INLINE constexpr void fill_padding(const Team& team, const Job& job, std::ptrdiff_t row) {
+    if constexpr (!std::is_same_v<decltype(job.destination), no_gradient>) {
+        const auto& view = job.destination.view;
+        if (job.destination.zeroes_padding)
+            fill_row(team, view.row(row) + view.vocabulary, view.row_stride - view.vocabulary, 0.0);
+    }
+}
+
 /// One row of a job, of a given weight before the denominator. A masked row is not read; a row that is not finite becomes NaN.
 template <class Team, class Job>
 DISTILL_INLINE constexpr row_outcome run_row(const Team& team, const Job& job, std::ptrdiff_t row, double weight) {
@@ -133,24 +171,19 @@ DISTILL_INLINE constexpr row_outcome run_row(const Team& team, const Job& job, s
         const row_program<Team, typename Job::objective_type, decltype(input.student), decltype(input.teacher)> program(
             team, job.objective, job.temperatures, input);
         if constexpr (writes) {
-            const row_gradient<typename Job::gradient_type> target{job.destination.view.row(row), weight / job.denominator,
-                                                                   job.destination.adds};
-            outcome = program(target);
+            outcome = program(row_gradient<typename Job::gradient_type>{job.destination.view.row(row),
+                                                                        weight / job.denominator, job.destination.adds});
             if (!outcome.finite) {
                 team.synchronize();
-                fill_row(team, target.data, input.vocabulary, quiet_nan());
+                fill_gradient(team, job, row, quiet_nan());
             }
         } else {
             outcome = program(no_gradient{});
         }
     } else if constexpr (writes) {
-        if (!job.destination.adds) fill_row(team, job.destination.view.row(row), job.in.student.vocabulary, 0.0);
+        if (!job.destination.adds) fill_gradient(team, job, row, 0.0);
     }
-    if constexpr (writes)
-        if (job.destination.zeroes_padding) {
-            const auto& view = job.destination.view;
-            fill_row(team, view.row(row) + view.vocabulary, view.row_stride - view.vocabulary, 0.0);
-        }
+    fill_padding(team, job, row);
     return outcome;
 }
 
@@ -162,13 +195,7 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
     for (std::ptrdiff_t row = begin; row < end; ++row) {
         const double weight = cursor.weight(row);
         const row_outcome outcome = run_row(team, job, row, weight);
-        if (outcome.finite) {
-            sums.weighted_loss += weight * outcome.loss;
-        } else {
-            ++sums.nonfinite_rows;
-        }
-        sums.clipped_rows += outcome.finite && outcome.clipped ? 1 : 0;
-        sums.guarded_rows += outcome.finite && outcome.guarded ? 1 : 0;
+        sums = sums + sums_of_row(outcome, weight);
         job.store_row_loss(row, outcome.finite ? outcome.loss : quiet_nan());
     }
     return sums;

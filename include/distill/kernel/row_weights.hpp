@@ -8,6 +8,16 @@
 
 namespace distill::kernel {
 
+/// The sequence of a row, found by bisection.
+constexpr std::ptrdiff_t sequence_of(const row_indices& offsets, std::ptrdiff_t row) {
+    std::ptrdiff_t low = 0, high = offsets.size() - 1;
+    while (high - low > 1) {
+        const std::ptrdiff_t middle = low + (high - low) / 2;
+        (offsets[middle] <= row ? low : high) = middle;
+    }
+    return low;
+}
+
 /// Weighs the rows of a batch. `reads_labels`: an ignored label masks its row.
 template <class Batch, class Reduction>
 class row_weigher {
@@ -37,14 +47,7 @@ public:
     class cursor {
     public:
         constexpr cursor(const row_weigher& weigher, std::ptrdiff_t first_row) : weigher_(weigher) {
-            if constexpr (Reduction::needs_sequences) {
-                std::ptrdiff_t low = 0, high = weigher.in_.sequence_offsets.size() - 1;
-                while (high - low > 1) {
-                    const std::ptrdiff_t middle = low + (high - low) / 2;
-                    (weigher.in_.sequence_offsets[middle] <= first_row ? low : high) = middle;
-                }
-                enter(low);
-            }
+            if constexpr (Reduction::needs_sequences) enter(sequence_of(weigher.in_.sequence_offsets, first_row));
         }
 
         [[nodiscard]] constexpr double weight(std::ptrdiff_t row) {

@@ -12,7 +12,7 @@ struct normalized_by : optional_denominator {
     constexpr explicit normalized_by(double c) noexcept : optional_denominator(c) {}
 
     [[nodiscard]] constexpr double sequence_factor(double) const noexcept { return 1.0; }
-    [[nodiscard]] constexpr double denominator(const row_totals&) const noexcept { return *supplied; }
+    [[nodiscard]] constexpr double denominator(const row_totals&) const noexcept { return supplied; }
 };
 
 }  // namespace distill

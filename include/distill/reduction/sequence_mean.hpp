@@ -13,7 +13,7 @@ struct sequence_mean : optional_denominator {
 
     [[nodiscard]] constexpr double sequence_factor(double sequence_weight) const noexcept { return 1.0 / sequence_weight; }
     [[nodiscard]] constexpr double denominator(const row_totals& rows) const noexcept {
-        return supplied.value_or(static_cast<double>(rows.active_sequences));
+        return supplied_or(static_cast<double>(rows.active_sequences));
     }
 };
 

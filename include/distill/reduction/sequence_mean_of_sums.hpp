@@ -13,7 +13,7 @@ struct sequence_mean_of_sums : optional_denominator {
 
     [[nodiscard]] constexpr double sequence_factor(double) const noexcept { return 1.0; }
     [[nodiscard]] constexpr double denominator(const row_totals& rows) const noexcept {
-        return supplied.value_or(static_cast<double>(rows.active_sequences));
+        return supplied_or(static_cast<double>(rows.active_sequences));
     }
 };
 

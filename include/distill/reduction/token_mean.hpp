@@ -12,9 +12,7 @@ struct token_mean : optional_denominator {
     static constexpr bool needs_sequences = false;
 
     [[nodiscard]] constexpr double sequence_factor(double) const noexcept { return 1.0; }
-    [[nodiscard]] constexpr double denominator(const row_totals& rows) const noexcept {
-        return supplied.value_or(rows.weight);
-    }
+    [[nodiscard]] constexpr double denominator(const row_totals& rows) const noexcept { return supplied_or(rows.weight); }
 };
 
 }  // namespace distill

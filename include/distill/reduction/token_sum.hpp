@@ -11,7 +11,7 @@ struct token_sum : optional_denominator {
     static constexpr bool needs_sequences = false;
 
     [[nodiscard]] constexpr double sequence_factor(double) const noexcept { return 1.0; }
-    [[nodiscard]] constexpr double denominator(const row_totals&) const noexcept { return supplied.value_or(1.0); }
+    [[nodiscard]] constexpr double denominator(const row_totals&) const noexcept { return supplied_or(1.0); }
 };
 
 }  // namespace distill
