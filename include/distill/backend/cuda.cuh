@@ -159,13 +159,13 @@ __global__ void __launch_bounds__(most_threads) run_rows(const Call call, unsign
             const double own = job.weigher.own_weight(row);
             const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
             const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
-            sums = kernel::sums_of_row(outcome, weight);
             if (outcome.finite) loss = outcome.loss;
+            sums = kernel::sums_of_row(outcome, weight);
         } else {
             sums.nonfinite_rows = 1;
             kernel::fill_gradient(team, job, row, quiet_nan());
-            kernel::fill_padding(team, job, row);
         }
+        kernel::fill_padding(team, job, row);
         if (threadIdx.x == 0) {
             at.records()[row] = sums;
             job.store_row_loss(row, loss);

@@ -183,7 +183,6 @@ DISTILL_INLINE constexpr row_outcome run_row(const Team& team, const Job& job, s
     } else if constexpr (writes) {
         if (!job.destination.adds) fill_gradient(team, job, row, 0.0);
     }
-    fill_padding(team, job, row);
     return outcome;
 }
 
@@ -195,6 +194,7 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Job& job, std
     for (std::ptrdiff_t row = begin; row < end; ++row) {
         const double weight = cursor.weight(row);
         const row_outcome outcome = run_row(team, job, row, weight);
+        fill_padding(team, job, row);
         sums = sums + sums_of_row(outcome, weight);
         job.store_row_loss(row, outcome.finite ? outcome.loss : quiet_nan());
     }
