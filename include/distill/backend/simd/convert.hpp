@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace distill::simd {
 
@@ -29,11 +30,16 @@ DISTILL_INLINE pack<float, Width> from_words(const typename halfwords<Width>::wo
     return p;
 }
 
-template <int Width>
+/// Halfwords in the upper or the lower halves of words, zeros in the others: a shuffle, where g++ takes a conversion apart.
+template <int Width, bool Upper>
 DISTILL_INLINE void widen(const void* source, typename halfwords<Width>::words& words) {
     typename halfwords<Width>::type narrow;
     std::memcpy(&narrow, source, sizeof narrow);
-    words = __builtin_convertvector(narrow, typename halfwords<Width>::words);
+    [&]<int... I>(std::integer_sequence<int, I...>) DISTILL_INLINE_LAMBDA {
+        const auto wide = __builtin_shufflevector(narrow, decltype(narrow){}, (I % 2 == Upper ? I / 2 : Width)...);
+        std::memcpy(&words, &wide, sizeof words);
+    }
+    (std::make_integer_sequence<int, 2 * Width>{});
 }
 
 template <int Width>
@@ -54,15 +60,15 @@ DISTILL_INLINE pack<float, Width> load_floats(const float* source) {
 template <int Width>
 DISTILL_INLINE pack<float, Width> load_floats(const Eigen::bfloat16* source) {
     typename detail::halfwords<Width>::words words;
-    detail::widen<Width>(source, words);
-    return detail::from_words<Width>(words << 16);
+    detail::widen<Width, true>(source, words);
+    return detail::from_words<Width>(words);
 }
 
 template <int Width>
 DISTILL_INLINE pack<float, Width> load_floats(const Eigen::half* source) {
     using words = typename detail::halfwords<Width>::words;
     words w;
-    detail::widen<Width>(source, w);
+    detail::widen<Width, false>(source, w);
     const words magnitude = w & 0x7fffu;
     const words shifted = magnitude << 13;
     const words normal = shifted + (112u << 23);  // exponent bias 15 -> 127

@@ -24,9 +24,8 @@ inline constexpr double log2_e = 1.4426950408889634074;
 inline constexpr double ln_2 = 0.69314718055994530942;
 
 /// 1.5 * 2^23 + 127: added to y, it leaves 127 + the integer n nearest to y in the low bits. Shifted to the left by 23 they
-/// are 2^n, and exactly 0 for n = -127; less the bits of the shift itself they are n.
+/// are 2^n, and exactly 0 for n = -127; subtracted again, it leaves n.
 inline constexpr double rounding_shift = 12583039.0;
-inline constexpr std::int32_t bits_of_zero = 0x4b40007f;
 
 /// log of m 2^e where x = m 2^e - offset: both log and log1p end here. f = m - 1 in [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class Pack>
@@ -49,9 +48,10 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
     using P = pack<float, Width>;
     const P held = at_least(y, P(-127.0));
+    const P shifted = in_this_order(held + P(detail::rounding_shift));
     typename P::integers sum;
-    (held + P(detail::rounding_shift)).bits(sum);
-    const P fraction = held - P::from(__builtin_convertvector(sum - detail::bits_of_zero, typename P::floats));
+    shifted.bits(sum);
+    const P fraction = held - in_this_order(shifted - P(detail::rounding_shift));
     const P mantissa =
         polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
     return mantissa * P::from_bits(sum << 23);
@@ -65,9 +65,10 @@ struct exp_parts {
     Pack power, rest;
 
     DISTILL_INLINE explicit exp_parts(const Pack& x) {
+        const Pack shifted = in_this_order(fma(x, Pack(log2_e), Pack(rounding_shift)));
         typename Pack::integers sum;
-        fma(x, Pack(log2_e), Pack(rounding_shift)).bits(sum);
-        const Pack n = Pack::from(__builtin_convertvector(sum - bits_of_zero, typename Pack::floats));
+        shifted.bits(sum);
+        const Pack n = in_this_order(shifted - Pack(rounding_shift));
         // ln 2 in two parts: n times the first is exact.
         const Pack f = fma(n, Pack(2.12194440e-4), in_this_order(fma(n, Pack(-0.693359375), x)));
         rest = f * polynomial(f, 1.0, 0.499999981192, 0.16666505899, 0.0416671371471, 0.00836910429659, 0.00138888728597);

@@ -48,10 +48,10 @@ struct team {
         if (index < t.end) body(place{index, static_cast<int>(t.end - index)});
     }
 
-    /// Sums of body(at) over a tile: four groups at a time are added pairwise, and those sums in double.
+    /// Sums of body(at) over a tile: four groups at a time are added pairwise, and those sums with what rounding takes from them.
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
-        std::array<wide_sum, Count> sums;
+        std::array<compensated_sum, Count> sums;
         std::ptrdiff_t index = t.begin;
         for (; index + 4 * Width <= t.end; index += 4 * Width) {
             const auto a = body(place{index, Width}), b = body(place{index + Width, Width});
@@ -103,18 +103,26 @@ struct team {
     DISTILL_INLINE bool leads() const { return true; }
 
 private:
-    /// Lane sums in double.
-    struct wide_sum {
-        static constexpr int half = Width / 2;
-        pack<double, half> low, high;
+    /// Lane sums, and apart from them what the additions rounded away: Knuth's two-sum, for summands of any order of magnitude.
+    struct compensated_sum {
+        number sum{}, lost{};
 
         DISTILL_INLINE void add(const number& x) {
-            typename vectors<Float, half>::floats halves[2];
-            std::memcpy(halves, &x.lanes, sizeof halves);
-            low.lanes += __builtin_convertvector(halves[0], typename pack<double, half>::floats);
-            high.lanes += __builtin_convertvector(halves[1], typename pack<double, half>::floats);
+            const number raised = in_this_order(sum + x), of_x = in_this_order(raised - sum);
+            lost = lost + in_this_order(in_this_order(sum - in_this_order(raised - of_x)) + in_this_order(x - of_x));
+            sum = raised;
         }
-        DISTILL_INLINE double total() const { return horizontal_sum(low + high); }
+        /// In double.
+        DISTILL_INLINE double total() const {
+            static constexpr int half = Width / 2;
+            const auto widened = [](const number& x) DISTILL_INLINE_LAMBDA {
+                typename vectors<Float, half>::floats halves[2];
+                std::memcpy(&halves, &x.lanes, sizeof halves);
+                return pack<double, half>::from(__builtin_convertvector(halves[0], typename pack<double, half>::floats) +
+                                                __builtin_convertvector(halves[1], typename pack<double, half>::floats));
+            };
+            return horizontal_sum(widened(sum) + widened(lost));
+        }
     };
 
     static DISTILL_INLINE number lane_numbers() {
