@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "floor.hpp"
+#include "peak_memory.hpp"
 
 namespace bench {
 
@@ -89,6 +90,7 @@ template <class Work>
 void measure(benchmark::State& state, const yardstick& y, const Work& work) {
     work();
     y.floor();
+    state.counters["peak MB"] = peak_megabytes(work);
     double total = 0.0, floor = 0.0;
     for (auto _ : state) {
         floor += 0.5 * seconds(y.floor);

@@ -1,0 +1,2 @@
+// The unit of every ratio.
+#include <Eigen/Core>

@@ -1,0 +1,2 @@
+// Everything included, nothing used.
+#include <distill/distill.hpp>
