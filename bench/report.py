@@ -14,6 +14,7 @@ import pathlib
 import re
 import statistics
 import sys
+import textwrap
 
 KEPT = {"ns/entry": "ns", "x floor": "ratio", "floor ns/entry": "floor", "peak MB": "megabytes"}
 
@@ -178,6 +179,8 @@ def tables(arguments):
 
     def filled(match):
         block = BLOCKS[match.group(1)](kept)
+        if not block.startswith("|"):
+            block = textwrap.fill(block, 140)
         if match.group(2).strip() != block:
             stale.append(match.group(1))
         return f"<!-- measured: {match.group(1)} -->\n{block}\n<!-- end -->"

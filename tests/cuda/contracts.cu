@@ -162,6 +162,57 @@ TEST_CASE("temperatures, and separate ones, are those of the reference") {
     }
 }
 
+TEST_CASE("every row's own temperature and coefficient are those of the reference; one out of range makes its row NaN") {
+    auto random = engine("cuda: arrays");
+    const filled_rows in = stored_rows<float>(random_rows(random, 4, 65));
+    const auto mixed = per_row(0.5 * reverse_kl{}) + 0.2 * cross_entropy{};
+    device_call_options options{.temperatures = {1.0, 0.5, 3.0, 1.7}, .coefficients = {1.0, 0.0, -2.0, 0.3}};
+    agree(on_device<float>(mixed, token_mean{}, in, options), on_reference(mixed, token_mean{}, in, options));
+    options.temperatures[2] = 0.0;
+    const device_answer found = on_device<float>(mixed, token_mean{}, in, options);
+    CHECK(found.result.nonfinite_rows == 1);
+    CHECK(!is_finite(found.row_losses[2]));
+}
+
+TEST_CASE("soft caps are those of the reference") {
+    auto random = engine("cuda: soft caps");
+    const filled_rows in = stored_rows<float>(random_rows(random, 3, 65, 4.0));
+    const auto capped = 0.5 * reverse_kl{} + 0.3 * forward_kl{} + 0.1 * cross_entropy{};
+    for (const soft_cap& caps : {soft_cap{3.0}, soft_cap{30.0, 5.0}, soft_cap{3.0, 0.0}})
+        agree(on_device<float>(capped, token_mean{}, in, {}, caps), on_reference(capped, token_mean{}, in, {}, caps));
+}
+
+TEST_CASE("a gate inside the call opens and closes the reference's rows") {
+    auto random = engine("cuda: gates");
+    filled_rows in = stored_rows<float>(random_rows(random, 4, 65));
+    for (std::size_t v = 0; v < in.vocabulary; ++v) in.student_row(1)[v] *= 8.0, in.teacher_row(2)[v] *= 8.0;
+    in = stored_rows<float>(in);
+    const auto gated =
+        where(student_entropy_above{2.0}, forward_kl{}) + where(teacher_entropy_above{2.0}, teacher_guidance{});
+    const device_answer expected = on_reference(gated, token_mean{}, in);
+    agree(on_device<float>(gated, token_mean{}, in), expected);
+    // Row 1 has guidance alone, row 2 the divergence alone.
+    CHECK(deviation(expected.row_losses[1], on_reference(teacher_guidance{}, token_mean{}, in).row_losses[1]) <=
+          tolerance::rounding);
+    CHECK(deviation(expected.row_losses[2], on_reference(forward_kl{}, token_mean{}, in).row_losses[2]) <=
+          tolerance::rounding);
+}
+
+TEST_CASE("sets of the teacher's tokens are those of the reference; a strange token makes its row NaN") {
+    auto random = engine("cuda: top tokens");
+    const filled_rows in = stored_rows<float>(random_rows(random, 3, 65));
+    device_call_options options{};
+    for (std::size_t row = 0; row < in.rows; ++row)
+        for (const std::int64_t v : {3, 64, 8, 0}) {
+            options.top_tokens.push_back(v);
+            options.top_log_probs.push_back(log_softmax(in.teacher_row(row), in.vocabulary)[static_cast<std::size_t>(v)]);
+        }
+    const auto sets = on_top_tokens{reverse_kl{}} + 0.5 * top_forward_kl<>{};
+    agree(on_device<float>(sets, token_mean{}, in, options), on_reference(sets, token_mean{}, in, options));
+    options.top_tokens[5] = 65;
+    CHECK(on_device<float>(sets, token_mean{}, in, options).result.nonfinite_rows == 1);
+}
+
 TEST_CASE("no rows, and no active row: loss 0, denominator 0") {
     filled_rows none{.rows = 0, .vocabulary = 10};
     CHECK(on_device<float>(forward_kl{}, token_mean{}, none).result.value == 0.0);

@@ -97,12 +97,13 @@ struct device_call_options {
     distill::temperature temperature{};
     placement logits{}, gradient{};
     bool in_place = false, adds = false, zeroes_padding = false;
-    std::vector<std::int64_t> sequence_offsets{};
+    std::vector<std::int64_t> sequence_offsets{}, top_tokens{};
+    std::vector<double> temperatures{}, coefficients{}, top_log_probs{};
 };
 
-template <class Element, class Objective, class Reduction>
+template <class Element, class Objective, class Reduction, class Caps = distill::no_soft_cap>
 device_answer on_device(const Objective& objective, const Reduction& reduction, const filled_rows& in,
-                        const device_call_options& options = {}) {
+                        const device_call_options& options = {}, const Caps& caps = {}) {
     const std::size_t rows = in.rows, vocabulary = in.vocabulary;
     const auto matrix = [&](const device_vector<Element>& memory, placement at) {
         return distill::logits_view<Element>{memory.data() + at.offset, rows, vocabulary, vocabulary + at.padding};
@@ -112,9 +113,10 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
     const std::vector<double> before(rows * vocabulary, options.adds ? 0.5 : untouched);
     const device_vector<Element> elsewhere(placed<Element>(before, rows, vocabulary, options.gradient));
     const device_vector<double> weights(in.weights), old_log_probs(in.old_log_probs),
-        teacher_log_probs(in.teacher_log_probs), advantages(in.advantages), ratios(in.sequence_log_ratios), row_losses(rows);
+        teacher_log_probs(in.teacher_log_probs), advantages(in.advantages), ratios(in.sequence_log_ratios), row_losses(rows),
+        temperatures(options.temperatures), coefficients(options.coefficients), top_log_probs(options.top_log_probs);
     const device_vector<std::int64_t> tokens(in.tokens), teacher_tokens(in.teacher_tokens), labels(in.labels),
-        offsets(options.sequence_offsets);
+        offsets(options.sequence_offsets), top_tokens(options.top_tokens);
     const device_vector<distill::loss_result> result(1);
 
     const distill::batch<Element> batch{.student = matrix(student, options.logits),
@@ -127,12 +129,17 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
                                         .teacher_log_probs = {teacher_log_probs.data(), teacher_log_probs.size()},
                                         .advantages = {advantages.data(), advantages.size()},
                                         .sequence_offsets = {offsets.data(), offsets.size()},
+                                        .temperatures = {temperatures.data(), temperatures.size()},
+                                        .coefficients = {coefficients.data(), coefficients.size()},
+                                        .top_tokens = {top_tokens.data(), top_tokens.size()},
+                                        .top_log_probs = {top_log_probs.data(), top_log_probs.size()},
                                         .sequence_log_ratios = {ratios.data(), ratios.size()}};
-    const distill::loss sizing{objective, distill::cuda{}, reduction, options.temperature};
+    const distill::loss sizing{objective, distill::cuda{}, reduction, options.temperature, caps};
     const device_vector<unsigned char> memory(sizing.workspace_bytes(batch));
     cudaStream_t stream{};
     hold(cudaStreamCreate(&stream));
-    const distill::loss f{objective, distill::cuda{stream, {memory.data(), memory.size()}}, reduction, options.temperature};
+    const distill::loss f{objective, distill::cuda{stream, {memory.data(), memory.size()}}, reduction, options.temperature,
+                          caps};
     distill::gradient<Element> destination =
         options.in_place ? matrix(student, options.logits) : matrix(elsewhere, options.gradient);
     destination.adds = options.adds;
@@ -156,15 +163,19 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
 }
 
 // The same on the reference, in double.
-template <class Objective, class Reduction>
+template <class Objective, class Reduction, class Caps = distill::no_soft_cap>
 device_answer on_reference(const Objective& objective, const Reduction& reduction, const filled_rows& in,
-                           const device_call_options& options = {}) {
-    const distill::loss f{objective, distill::reference{}, reduction, options.temperature};
+                           const device_call_options& options = {}, const Caps& caps = {}) {
+    const distill::loss f{objective, distill::reference{}, reduction, options.temperature, caps};
     device_answer answer{.result = {},
                          .row_losses = std::vector<double>(in.rows),
                          .gradient = std::vector<double>(in.student.size(), options.adds ? 0.5 : 0.0)};
     distill::batch<double> batch = batch_of(in, in.student, in.teacher);
     batch.sequence_offsets = options.sequence_offsets;
+    batch.temperatures = options.temperatures;
+    batch.coefficients = options.coefficients;
+    batch.top_tokens = options.top_tokens;
+    batch.top_log_probs = options.top_log_probs;
     distill::gradient<double> destination(answer.gradient.data(), in.rows, in.vocabulary);
     destination.adds = options.adds;
     answer.result = f.per_token(batch, std::span(answer.row_losses), destination);
