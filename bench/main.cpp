@@ -73,13 +73,14 @@ int main(int argc, char** argv) {
     bench::add_peers();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-    benchmark::AddCustomContext("processor", processor());
+    const std::string machine = processor();
+    benchmark::AddCustomContext("processor", machine);
     benchmark::AddCustomContext("instruction set", instruction_set_in_use());
     benchmark::AddCustomContext("compiler", compiler);
     std::printf(
         "Loss and gradient, unless it says value, on %s with %s. x floor: the time, over that of g = z - w on the same\n"
         "buffers (a read of both for values, a copy where it says so). peak MB: memory beside the buffers.\n",
-        processor().c_str(), instruction_set_in_use());
+        machine.c_str(), instruction_set_in_use());
     table lines;
     benchmark::RunSpecifiedBenchmarks(&lines);
     return 0;

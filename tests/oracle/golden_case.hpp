@@ -3,6 +3,8 @@
 
 #include <distill/distill.hpp>
 
+#include <support/rows.hpp>
+
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
@@ -101,19 +103,11 @@ golden_answer call(const golden_case& c, const Objective& objective, const Backe
     std::vector<Element> gradient(student.size());
     std::vector<std::int64_t> offsets = c.sequence_offsets;
     if (Reduction::needs_sequences && offsets.empty()) offsets = {0, static_cast<std::int64_t>(c.rows)};
-    distill::batch<Element> in{.student = {student.data(), c.rows, c.vocabulary},
-                               .weights = c.weights,
-                               .tokens = c.tokens,
-                               .teacher_tokens = c.teacher_tokens,
-                               .labels = c.labels,
-                               .old_log_probs = c.old_log_probs,
-                               .teacher_log_probs = c.teacher_log_probs,
-                               .advantages = c.advantages,
-                               .sequence_offsets = offsets,
-                               .temperatures = c.temperatures,
-                               .coefficients = c.coefficients,
-                               .sequence_log_ratios = c.sequence_log_ratios};
-    if (!teacher.empty()) in.teacher = {teacher.data(), c.rows, c.vocabulary};
+    distill::batch<Element> in = batch_of(c, student, teacher);
+    if (teacher.empty()) in.teacher = {};
+    in.sequence_offsets = offsets;
+    in.temperatures = c.temperatures;
+    in.coefficients = c.coefficients;
     const distill::loss f{objective, backend, reduction, c.temperature};
     std::vector<double> row_losses(c.rows);
     const auto result =

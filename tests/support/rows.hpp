@@ -96,10 +96,9 @@ inline filled_rows separated_rows(std::mt19937& random, std::size_t rows, std::s
     }
 }
 
-// A batch of these logits, stored anywhere, and of every field that is filled.
-template <class Element>
-distill::batch<Element> batch_of(const filled_rows& in, const std::vector<Element>& student,
-                                 const std::vector<Element>& teacher) {
+// A batch of these logits, stored anywhere, and of the fields that Rows, filled_rows for one, has under the batch's names.
+template <class Element, class Rows>
+distill::batch<Element> batch_of(const Rows& in, const std::vector<Element>& student, const std::vector<Element>& teacher) {
     return {.student = {student.data(), in.rows, in.vocabulary},
             .teacher = {teacher.data(), in.rows, in.vocabulary},
             .weights = in.weights,
