@@ -26,6 +26,98 @@ TEST_CASE("every vocabulary, from one entry to those of language models") {
     }
 }
 
+// Rows of 20 000 entries: long enough for blocks to share, where there are few.
+filled_rows long_rows(const char* name, std::size_t rows) {
+    auto random = engine(name);
+    return stored_rows<float>(random_rows(random, rows, 20000));
+}
+
+TEST_CASE("few long rows are shared by blocks, with the reference's results, in place and added to what is there") {
+    for (const std::size_t rows : {1u, 2u}) {
+        CAPTURE(rows);
+        const filled_rows in = long_rows("cuda: few rows", rows);
+        const device_answer found = on_device<float>(objective, token_mean{}, in);
+        agree(found, on_reference(objective, token_mean{}, in));
+        const device_answer again = on_device<float>(objective, token_mean{}, in),
+                            in_place = on_device<float>(objective, token_mean{}, in, {.in_place = true});
+        CHECK(again.result.value == found.result.value);
+        CHECK(again.gradient == found.gradient);
+        CHECK(in_place.result.value == found.result.value);
+        CHECK(in_place.gradient == found.gradient);
+        agree(on_device<float>(objective, token_mean{}, in, {.logits = {3, 1}, .adds = true}),
+              on_reference(objective, token_mean{}, in, {.adds = true}));
+    }
+}
+
+TEST_CASE("terms that look at a row as a whole share it too") {
+    const filled_rows in = long_rows("cuda: few rows as a whole", 1);
+    const auto whole = adaptive_kl{} + where(student_entropy_above{2.0}, reverse_kl{});
+    agree(on_device<float>(whole, token_mean{}, in), on_reference(whole, token_mean{}, in));
+}
+
+TEST_CASE("a shared row that is not finite, or not readable, is NaN as a whole") {
+    const filled_rows good = long_rows("cuda: few rows not finite", 2);
+    const auto nan_from = [](const device_answer& found, std::size_t begin, std::size_t end) {
+        return std::all_of(found.gradient.begin() + static_cast<std::ptrdiff_t>(begin),
+                           found.gradient.begin() + static_cast<std::ptrdiff_t>(end),
+                           [](double x) { return !is_finite(x); });
+    };
+    filled_rows in = good;
+    in.student_row(1)[19999] = nan_logit;
+    const device_answer strange = on_device<float>(objective, token_mean{}, in);
+    CHECK(strange.result.nonfinite_rows == 1);
+    CHECK(nan_from(strange, 20000, 40000));
+    CHECK(strange.row_losses[0] == on_device<float>(objective, token_mean{}, good).row_losses[0]);
+    in = good;
+    in.tokens[0] = 20000;
+    const device_answer unreadable = on_device<float>(objective, token_mean{}, in);
+    CHECK(unreadable.result.nonfinite_rows == 1);
+    CHECK(nan_from(unreadable, 0, 20000));
+    in = good;
+    in.weights = {0.0, 1.0};
+    std::vector<double> of_masked = on_device<float>(objective, token_mean{}, in).gradient;
+    of_masked.resize(20000);
+    CHECK(all_zero(of_masked));
+}
+
+TEST_CASE("rows that are not shared have the bits of the row alone; a device without cooperative launches shares none") {
+    const filled_rows six = long_rows("cuda: rows not shared", 6);
+    filled_rows one = six;
+    one.rows = 1;
+    for (auto* values : {&one.student, &one.teacher}) values->resize(20000);
+    for (auto* values :
+         {&one.weights, &one.old_log_probs, &one.teacher_log_probs, &one.advantages, &one.sequence_log_ratios})
+        values->resize(1);
+    for (auto* values : {&one.tokens, &one.teacher_tokens, &one.labels}) values->resize(1);
+    const device_answer among = on_device<float>(objective, token_sum{}, six, {.shares_rows = false}),
+                        alone = on_device<float>(objective, token_sum{}, one, {.shares_rows = false});
+    CHECK(alone.row_losses[0] == among.row_losses[0]);
+    CHECK(std::equal(alone.gradient.begin(), alone.gradient.end(), among.gradient.begin()));
+#ifdef DISTILL_CUDA_EMULATION
+    cuda_emulation::device.cooperative_launch = 0;
+    const device_answer without = on_device<float>(objective, token_sum{}, one);
+    cuda_emulation::device.cooperative_launch = 1;
+    CHECK(without.row_losses == alone.row_losses);
+    CHECK(without.gradient == alone.gradient);
+#endif
+}
+
+TEST_CASE("many short rows, several in a block, are those of the reference") {
+    auto random = engine("cuda: short rows");
+    filled_rows in = stored_rows<float>(random_rows(random, 45, 100));
+    in.weights[7] = in.weights[44] = 0.0;
+    in.student_row(20)[99] = nan_logit;
+    const device_answer found = on_device<float>(objective, token_mean{}, in);
+    CHECK(found.result.nonfinite_rows == 1);
+    in.weights[20] = 0.0;
+    const device_answer expected = on_reference(objective, token_sum{}, in);
+    for (std::size_t row = 0; row < in.rows; ++row)
+        if (row != 20)
+            CHECK(std::abs(found.row_losses[row] - expected.row_losses[row]) <=
+                  tolerance::single_loss * (1.0 + std::abs(expected.row_losses[row])));
+    agree(on_device<float>(objective, token_mean{}, in), on_reference(objective, token_mean{}, in));
+}
+
 TEST_CASE("rows at any address and stride; padding is left alone") {
     auto random = engine("cuda: places");
     const filled_rows in = stored_rows<float>(random_rows(random, 3, 130));
@@ -287,20 +379,22 @@ TEST_CASE("shapes and overlaps are refused as on the host, without reading an ar
     CHECK(refusal([&] { f(alone, result.data()); }) == "distill: forward_kl needs batch.teacher, which is empty");
 }
 
-TEST_CASE("a call is captured in a graph, and every launch of the graph runs it") {
+TEST_CASE_TEMPLATE("a call is captured in a graph, and every launch of the graph runs it", Vocabulary,
+                   std::integral_constant<std::size_t, 100>, std::integral_constant<std::size_t, 20000>) {
+    constexpr std::size_t vocabulary = Vocabulary::value;
     auto random = engine("cuda: graphs");
-    const filled_rows in = stored_rows<float>(random_rows(random, 2, 100));
-    const device_vector<float> student(placed<float>(in.student, 2, 100, {})),
-        teacher(placed<float>(in.teacher, 2, 100, {})), gradient(200);
+    const filled_rows in = stored_rows<float>(random_rows(random, 2, vocabulary));
+    const device_vector<float> student(placed<float>(in.student, 2, vocabulary, {})),
+        teacher(placed<float>(in.teacher, 2, vocabulary, {})), gradient(2 * vocabulary);
     const device_vector<loss_result> result(1);
-    const batch<float> b{.student = {student.data(), 2, 100}, .teacher = {teacher.data(), 2, 100}};
+    const batch<float> b{.student = {student.data(), 2, vocabulary}, .teacher = {teacher.data(), 2, vocabulary}};
     const device_vector<unsigned char> memory(loss{forward_kl{}, cuda{}, token_mean{}}.workspace_bytes(b));
     cudaStream_t stream{};
     hold(cudaStreamCreate(&stream));
     const loss f{forward_kl{}, cuda{stream, {memory.data(), memory.size()}}, token_mean{}};
 
     hold(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    f(b, {gradient.data(), 2, 100}, result.data());
+    f(b, {gradient.data(), 2, vocabulary}, result.data());
     cudaGraph_t graph{};
     hold(cudaStreamEndCapture(stream, &graph));
     cudaGraphExec_t executable{};
@@ -308,7 +402,7 @@ TEST_CASE("a call is captured in a graph, and every launch of the graph runs it"
 
     const device_answer expected = on_device<float>(forward_kl{}, token_mean{}, in);
     for (int launch = 0; launch < 2; ++launch) {
-        hold(cudaMemset(gradient.data(), 0xff, 200 * sizeof(float)));
+        hold(cudaMemset(gradient.data(), 0xff, 2 * vocabulary * sizeof(float)));
         hold(cudaGraphLaunch(executable, stream));
         hold(cudaStreamSynchronize(stream));
         CHECK(result.values()[0].value == expected.result.value);

@@ -96,7 +96,7 @@ filled_rows stored_rows(filled_rows in) {
 struct device_call_options {
     distill::temperature temperature{};
     placement logits{}, gradient{};
-    bool in_place = false, adds = false, zeroes_padding = false;
+    bool in_place = false, adds = false, zeroes_padding = false, shares_rows = true;
     std::vector<std::int64_t> sequence_offsets{}, top_tokens{};
     std::vector<double> temperatures{}, coefficients{}, top_log_probs{};
 };
@@ -138,8 +138,8 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
     const device_vector<unsigned char> memory(sizing.workspace_bytes(batch));
     cudaStream_t stream{};
     hold(cudaStreamCreate(&stream));
-    const distill::loss f{objective, distill::cuda{stream, {memory.data(), memory.size()}}, reduction, options.temperature,
-                          caps};
+    const distill::loss f{objective, distill::cuda{stream, {memory.data(), memory.size()}, options.shares_rows}, reduction,
+                          options.temperature, caps};
     distill::gradient<Element> destination =
         options.in_place ? matrix(student, options.logits) : matrix(elsewhere, options.gradient);
     destination.adds = options.adds;

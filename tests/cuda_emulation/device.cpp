@@ -1,4 +1,4 @@
-// Runs kernels: one fiber per thread, block after block. Compiled without ThreadSanitizer's instrumentation, which would take
+// Runs kernels: one fiber per thread, block after block, or all of them at once where the launch is cooperative. Compiled without ThreadSanitizer's instrumentation, which would take
 // the scheduler's own records for memory that the kernel's threads share; its containers hold types of this file alone, so that
 // no instrumented copy of their functions stands in.
 #include "device.hpp"
@@ -24,10 +24,28 @@ constexpr const char* operation_names[] = {"__syncthreads",   "__syncthreads_cou
 
 enum class standing : unsigned char { ready, waits, gone };
 
+struct static_variable {
+    const void* key;
+    void* place;
+};
+
+// A block whose threads are under way.
+struct block_record {
+    uint3 index;
+    unsigned first_thread, size;
+    void* dynamic_shared;
+    char* static_shared;
+    unsigned at_barrier = 0, came_with_predicate = 0;
+    const struct thread_record* first_at_barrier = nullptr;
+    std::vector<static_variable> static_variables{};
+    std::size_t static_used = 0;
+};
+
 struct thread_record {
     fiber* runs_on;
+    block_record* block;
     uint3 index;
-    unsigned number;
+    unsigned number;  // in its block
     standing now = standing::ready;
     operation what{};
     unsigned mask = 0, source_lane = 0;
@@ -47,15 +65,14 @@ struct shared_block {
     void* dynamic;
     char* fixed;
 };
-struct static_variable {
-    const void* key;
-    void* place;
-};
 struct block_number {
     std::uint64_t value;
 };
+struct ready_thread {
+    thread_record* thread;
+};
 
-constexpr unsigned most_threads = 1024;
+constexpr std::size_t turns_of_waiting = 1000;  // of every thread in a loop, before it is said that nobody will come
 constexpr std::size_t static_bytes = 8 * 1024, redzone = 32, dynamic_alignment = 16, static_alignment = 128;
 
 #ifdef DISTILL_THREAD_SANITIZER
@@ -63,21 +80,20 @@ constexpr unsigned sets = 7;  // of 1024 threads at most, when the sanitizer is 
 #else
 constexpr unsigned sets = 1;
 #endif
-std::vector<stack> stacks;  // `sets` of them for every thread of a block
-std::vector<thread_record> threads;
+std::vector<stack> stacks;  // of `sets` blocks, or of all blocks of a cooperative launch
+std::vector<block_record> blocks;
+std::vector<thread_record> threads;       // of all blocks that are under way
 std::vector<shared_block> shared_blocks;  // of the blocks of this grid
-std::vector<static_variable> static_variables;
-std::size_t static_used;
 fiber* host;
 thread_record* running;
 const std::function<void()>* kernel;
-unsigned living, at_barrier, came_with_predicate;
-thread_record* first_at_barrier;
+std::size_t living;
+std::size_t turns_without_progress;         // of threads that wait in a loop
 char start_of_block, end_of_block, fences;  // what ThreadSanitizer orders the host and the blocks by
 
-// The threads that can go on, in the order in which they became ready.
-std::array<thread_record*, most_threads> ready;
-unsigned ready_first, ready_count;
+// The threads that can go on, in the order in which they became ready: a ring as long as there are threads.
+std::vector<ready_thread> ready;
+std::size_t ready_first, ready_count;
 
 struct random_order {
     std::optional<std::uint64_t> seed;
@@ -103,8 +119,9 @@ random_order order = [] {
 
 [[noreturn, gnu::format(printf, 3, 4)]] void fail(const thread_record& thread, call_site where, const char* sentence, ...) {
     std::fflush(stdout);
-    std::fprintf(stderr, "%s:%u: cuda emulation: block (%u, %u, %u), thread (%u, %u, %u): ", where.file, where.line,
-                 blockIdx.x, blockIdx.y, blockIdx.z, thread.index.x, thread.index.y, thread.index.z);
+    const uint3 block = thread.block->index;
+    std::fprintf(stderr, "%s:%u: cuda emulation: block (%u, %u, %u), thread (%u, %u, %u): ", where.file, where.line, block.x,
+                 block.y, block.z, thread.index.x, thread.index.y, thread.index.z);
     va_list values;
     va_start(values, sentence);
     std::vfprintf(stderr, sentence, values);
@@ -118,12 +135,12 @@ const char* name(operation what) { return operation_names[static_cast<unsigned>(
 
 thread_record* lane_of(const thread_record& thread, unsigned lane_number) {
     const unsigned number = thread.number / 32 * 32 + lane_number;
-    return number < threads.size() ? &threads[number] : nullptr;
+    return number < thread.block->size ? &threads[thread.block->first_thread + number] : nullptr;
 }
 
 void make_ready(thread_record& thread) {
     thread.now = standing::ready;
-    ready[(ready_first + ready_count++) % most_threads] = &thread;
+    ready[(ready_first + ready_count++) % ready.size()].thread = &thread;
 }
 
 // Nobody can go on: says who waits for whom.
@@ -147,7 +164,7 @@ void make_ready(thread_record& thread) {
         }
     }
     for (const thread_record& t : threads)
-        if (t.now == standing::gone)
+        if (t.now == standing::gone && t.block == waiting->block)
             fail(*waiting, waiting->where, "divergent barrier: %s waits for thread (%u, %u, %u), which has left the kernel",
                  name(waiting->what), t.index.x, t.index.y, t.index.z);
     std::abort();
@@ -161,13 +178,15 @@ void go_on() {
         running = nullptr;
         return from.hand_over(*host);
     }
-    thread_record*& first = ready[ready_first];
-    if (order.seed) std::swap(first, ready[(ready_first + order.below(ready_count)) % most_threads]);
-    running = first;
-    ready_first = (ready_first + 1) % most_threads;
+    ready_thread& first = ready[ready_first];
+    if (order.seed) std::swap(first, ready[(ready_first + order.below(ready_count)) % ready.size()]);
+    running = first.thread;
+    ready_first = (ready_first + 1) % ready.size();
     --ready_count;
     threadIdx = running->index;
     lane = running->number % 32;
+    blockIdx = running->block->index;
+    dynamic_shared_memory = running->block->dynamic_shared;
     if (running->runs_on != &from) from.hand_over(*running->runs_on);
 }
 
@@ -210,6 +229,7 @@ void run_threads() {
         release(end_of_block);
         running->now = standing::gone;
         --living;
+        turns_without_progress = 0;
         go_on();
     }
 }
@@ -229,33 +249,41 @@ void free_shared() {
     shared_blocks.clear();
 }
 
-// Threads of two blocks are ordered by nothing but the grid's start and end. So that ThreadSanitizer sees it, a block's threads run
-// on other fibers than those of the six blocks before, and its shared memory is nobody's before.
-void run_block(dim3 block, std::size_t shared_bytes, std::uint64_t number) {
+// Begins a block. Threads of two blocks are ordered by nothing but the grid's start and end. So that ThreadSanitizer sees it, a
+// block's threads run on other fibers than those of the six blocks before, and its shared memory is nobody's before.
+void add_block(uint3 index, dim3 block, std::size_t shared_bytes, std::size_t first_stack) {
     const unsigned size = block.x * block.y * block.z;
-    static_variables.clear();
-    static_used = 0;
-#ifndef DISTILL_THREAD_SANITIZER
-    free_shared();
-#endif
     shared_blocks.push_back(
         {allocate(shared_bytes, dynamic_alignment), static_cast<char*>(allocate(static_bytes, static_alignment))});
 #ifdef DISTILL_ADDRESS_SANITIZER
     ASAN_POISON_MEMORY_REGION(shared_blocks.back().fixed, static_bytes);
 #endif
-    dynamic_shared_memory = shared_blocks.back().dynamic;
-    threads.clear();
-    ready_count = 0;
-    for (unsigned t = 0; t < size; ++t) {
-        fiber* const on = stacks[number % sets * size + t].on.get();
-        threads.push_back(
-            {.runs_on = on, .index = {t % block.x, t / block.x % block.y, t / block.x / block.y}, .number = t});
-    }
+    blocks.push_back({.index = index,
+                      .first_thread = static_cast<unsigned>(threads.size()),
+                      .size = size,
+                      .dynamic_shared = shared_blocks.back().dynamic,
+                      .static_shared = shared_blocks.back().fixed});
+    for (unsigned t = 0; t < size; ++t)
+        threads.push_back({.runs_on = stacks[first_stack + t].on.get(),
+                           .block = &blocks.back(),
+                           .index = {t % block.x, t / block.x % block.y, t / block.x / block.y},
+                           .number = t});
+}
+
+// Runs the blocks that were added, to their end.
+void run_blocks() {
+    ready.resize(threads.size());
+    ready_first = ready_count = 0;
     for (thread_record& t : threads) make_ready(t);
-    living = size;
-    at_barrier = came_with_predicate = 0;
+    living = threads.size();
+    turns_without_progress = 0;
     release(start_of_block);
     go_on();
+    blocks.clear();
+    threads.clear();
+#ifndef DISTILL_THREAD_SANITIZER
+    free_shared();
+#endif
 }
 
 }  // namespace
@@ -264,16 +292,17 @@ std::optional<std::uint64_t> set_order(std::optional<std::uint64_t> seed) {
     return std::exchange(order, {seed, seed.value_or(0)}).seed;
 }
 
-void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<void()>& body) {
+void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, bool all_at_once, const std::function<void()>& body) {
     fiber this_thread;
     host = &this_thread;
     kernel = &body;
     gridDim = grid;
     blockDim = block;
     const std::uint64_t count = std::uint64_t{grid.x} * grid.y * grid.z;
+    const std::uint64_t with_own_stacks = all_at_once ? count : std::min(count, std::uint64_t{sets});
     const unsigned size = block.x * block.y * block.z;
-    while (stacks.size() < std::min(count, std::uint64_t{sets}) * size)
-        stacks.push_back({std::make_unique<fiber>(&run_threads, stacks.size())});
+    while (stacks.size() < with_own_stacks * size) stacks.push_back({std::make_unique<fiber>(&run_threads, stacks.size())});
+    blocks.reserve(all_at_once ? count : 1);  // threads point to them
     std::vector<block_number> shuffled_blocks;
     for (std::uint64_t b = 0; order.seed && b < count; ++b) {
         shuffled_blocks.push_back({b});
@@ -281,9 +310,10 @@ void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, const std::functi
     }
     for (std::uint64_t b = 0; b < count; ++b) {
         const std::uint64_t at = order.seed ? shuffled_blocks[b].value : b;
-        blockIdx = {static_cast<unsigned>(at % grid.x), static_cast<unsigned>(at / grid.x % grid.y),
-                    static_cast<unsigned>(at / grid.x / grid.y)};
-        run_block(block, shared_bytes, b);
+        const uint3 index{static_cast<unsigned>(at % grid.x), static_cast<unsigned>(at / grid.x % grid.y),
+                          static_cast<unsigned>(at / grid.x / grid.y)};
+        add_block(index, block, shared_bytes, b % with_own_stacks * size);
+        if (!all_at_once || b + 1 == count) run_blocks();
     }
     acquire(end_of_block);
     free_shared();
@@ -291,24 +321,27 @@ void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, const std::functi
 
 int meet_block(operation what, bool predicate, call_site where) {
     thread_record& self = *running;
+    block_record& block = *self.block;
     self.now = standing::waits;
     self.what = what;
     self.where = where;
-    if (at_barrier == 0) first_at_barrier = &self;
-    const thread_record& first = *first_at_barrier;
+    if (block.at_barrier == 0) block.first_at_barrier = &self;
+    const thread_record& first = *block.first_at_barrier;
     if (first.what != what || first.where.line != where.line || std::strcmp(first.where.file, where.file) != 0)
         fail(self, where, "divergent barrier: %s here, and %s of thread (%u, %u, %u) at %s:%u", name(what), name(first.what),
              first.index.x, first.index.y, first.index.z, first.where.file, first.where.line);
-    came_with_predicate += predicate;
-    if (++at_barrier == threads.size()) {
-        order_memory([](auto each) {
-            for (const thread_record& t : threads) each(t);
-        });
-        for (thread_record& t : threads) {
-            t.barrier_answer = static_cast<int>(came_with_predicate);
+    block.came_with_predicate += predicate;
+    if (++block.at_barrier == block.size) {
+        const auto for_each_thread = [&](auto each) {
+            for (unsigned t = 0; t < block.size; ++t) each(threads[block.first_thread + t]);
+        };
+        order_memory(for_each_thread);
+        for_each_thread([&](thread_record& t) {
+            t.barrier_answer = static_cast<int>(block.came_with_predicate);
             make_ready(t);
-        }
-        at_barrier = came_with_predicate = 0;
+        });
+        block.at_barrier = block.came_with_predicate = 0;
+        turns_without_progress = 0;
     }
     go_on();
     return self.barrier_answer;
@@ -329,8 +362,8 @@ warp_answer meet_warp(operation what, unsigned mask, std::uint64_t value, unsign
         if ((mask >> l & 1) == 0) continue;
         const thread_record* const other = lane_of(self, l);
         if (other == nullptr)
-            fail(self, where, "%s with mask 0x%08x names lane %u, which the block of %zu threads does not have", name(what),
-                 mask, l, threads.size());
+            fail(self, where, "%s with mask 0x%08x names lane %u, which the block of %u threads does not have", name(what),
+                 mask, l, self.block->size);
         complete = other->meets(what, mask);
     }
     if (complete) {
@@ -346,23 +379,33 @@ warp_answer meet_warp(operation what, unsigned mask, std::uint64_t value, unsign
         });
         if (what == operation::syncwarp) order_memory(for_each_lane);
         for_each_lane(make_ready);
+        turns_without_progress = 0;
     }
     go_on();
     return self.answer;
 }
 
+void let_others_run(call_site where) {
+    if (++turns_without_progress > turns_of_waiting * living)
+        fail(*running, where,
+             "every thread that can go on waits in a loop; blocks that wait for one another need a cooperative launch");
+    make_ready(*running);
+    go_on();
+}
+
 void* static_shared_memory(const void* key, std::size_t bytes, std::size_t alignment) {
-    for (const static_variable& v : static_variables)
+    block_record& block = *running->block;
+    for (const static_variable& v : block.static_variables)
         if (v.key == key) return v.place;
-    static_used = (static_used + redzone + alignment - 1) / alignment * alignment;
-    if (static_used + bytes + redzone > static_bytes)
+    block.static_used = (block.static_used + redzone + alignment - 1) / alignment * alignment;
+    if (block.static_used + bytes + redzone > static_bytes)
         fail(*running, {}, "a kernel's static shared memory is at most %zu bytes here", static_bytes);
-    char* const place = shared_blocks.back().fixed + static_used;
+    char* const place = block.static_shared + block.static_used;
 #ifdef DISTILL_ADDRESS_SANITIZER
     ASAN_UNPOISON_MEMORY_REGION(place, bytes);
 #endif
-    static_used += bytes;
-    static_variables.push_back({key, place});
+    block.static_used += bytes;
+    block.static_variables.push_back({key, place});
     return place;
 }
 

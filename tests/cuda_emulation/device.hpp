@@ -21,8 +21,8 @@
 
 namespace cuda_emulation {
 
-/// Runs a grid, one block after the other; `body` runs the kernel once. One host thread at a time.
-void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<void()>& body);
+/// Runs a grid, one block after the other, or all of them side by side; `body` runs the kernel once. One host thread at a time.
+void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, bool all_at_once, const std::function<void()>& body);
 
 /// Memory that nobody has written: NaN in every floating-point type, -1 in every integer.
 constexpr int unwritten = 0xff;

@@ -101,4 +101,23 @@ __global__ void sum_by_last_block(const float* row, long long columns, float* pa
     if (threadIdx.x == 0) *answer = sum, *finished = 0;
 }
 
+/// Both phases in one cooperative launch: every block waits for the others, and adds the parts up. `arrived` is 0, before and after.
+__global__ void sum_together(const float* row, long long columns, float* parts, unsigned* arrived, float* answers) {
+    statistics mine{0, 0};
+    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < columns; i += gridDim.x * blockDim.x) mine.sum += row[i];
+    const float part = over_block(mine).sum;
+    if (threadIdx.x == 0) {
+        parts[blockIdx.x] = part;
+        __threadfence();
+        atomicAdd(arrived, 1u);
+        while (__ldcv(arrived) < gridDim.x) __nanosleep(20);
+        __threadfence();
+    }
+    __syncthreads();
+    float sum = 0;
+    for (unsigned i = threadIdx.x; i < gridDim.x; i += blockDim.x) sum += parts[i];
+    sum = over_block({0, sum}).sum;
+    if (threadIdx.x == 0) answers[blockIdx.x] = sum;
+}
+
 }  // namespace reduction

@@ -155,6 +155,28 @@ TEST_CASE("several blocks add up a row in two launches and in one, in every orde
     });
 }
 
+TEST_CASE("blocks of a cooperative launch wait for one another, in every order") {
+    const std::vector<float> numbers = some_numbers(5003);
+    const float expected = serially(numbers.data(), numbers.size()).sum;
+    const on_device<float> in(numbers), parts(5), answers(5);
+    const on_device<unsigned> arrived(1);
+    in_every_order([&] {
+        REQUIRE(cudaMemset(arrived.data(), 0, sizeof(unsigned)) == cudaSuccess);
+        cudaLaunchAttribute cooperative{};
+        cooperative.id = cudaLaunchAttributeCooperative;
+        cooperative.val.cooperative = 1;
+        cudaLaunchConfig_t config{};
+        config.gridDim = 5;
+        config.blockDim = 96;
+        config.attrs = &cooperative;
+        config.numAttrs = 1;
+        REQUIRE(cudaLaunchKernelEx(&config, reduction::sum_together, static_cast<const float*>(in.data()),
+                                   static_cast<long long>(numbers.size()), parts.data(), arrived.data(),
+                                   answers.data()) == cudaSuccess);
+        CHECK(answers.numbers() == std::vector<float>(5, expected));
+    });
+}
+
 TEST_CASE("every shuffle and vote answers as the programming guide has it") {
 #ifdef DISTILL_CUDA_EMULATION
     constexpr int answers_of_last = 9;

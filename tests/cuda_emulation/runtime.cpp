@@ -167,6 +167,7 @@ constexpr named_error named_errors[] = {
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorCooperativeLaunchTooLarge, "cudaErrorCooperativeLaunchTooLarge", "too many blocks in cooperative launch"},
     {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
      "operation not permitted when stream is capturing"},
     {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated",
@@ -186,20 +187,24 @@ using guard = std::lock_guard<std::recursive_mutex>;
 
 }  // namespace
 
-void enqueue_kernel(dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream, const void* kernel,
-                    std::function<void()> body) {
+cudaError enqueue_kernel(dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream, bool cooperative,
+                         const void* kernel, std::function<void()> body) {
     const guard lock(mutex);
     const auto limit = shared_limits.find(kernel);
     const int shared_limit = limit == shared_limits.end() ? device.shared_bytes_per_block : limit->second;
-    const std::uint64_t threads = std::uint64_t{block.x} * block.y * block.z;
+    const std::uint64_t threads = std::uint64_t{block.x} * block.y * block.z,
+                        blocks = std::uint64_t{grid.x} * grid.y * grid.z;
     const bool fits = threads >= 1 && threads <= 1024 && block.z <= 64 && grid.x >= 1 && grid.x <= 0x7fffffff &&
                       grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 && grid.z <= 65535;
-    if (!fits)
-        answer(cudaErrorInvalidConfiguration);
-    else if (shared_bytes > static_cast<std::size_t>(shared_limit))
-        answer(cudaErrorInvalidValue);
-    else
-        enqueue(stream, [=, run = std::move(body)] { run_grid(grid, block, shared_bytes, run); });
+    if (!fits) return answer(cudaErrorInvalidConfiguration);
+    if (shared_bytes > static_cast<std::size_t>(shared_limit)) return answer(cudaErrorInvalidValue);
+    if (cooperative) {
+        int resident = 0;
+        cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, static_cast<int>(threads), shared_bytes);
+        if (blocks > static_cast<std::uint64_t>(resident) * static_cast<unsigned>(device.multiprocessors))
+            return answer(cudaErrorCooperativeLaunchTooLarge);
+    }
+    return enqueue(stream, [=, run = std::move(body)] { run_grid(grid, block, shared_bytes, cooperative, run); });
 }
 
 }  // namespace cuda_emulation
@@ -228,6 +233,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int num
         {cudaDevAttrComputeCapabilityMinor, 0},
         {cudaDevAttrMaxSharedMemoryPerMultiprocessor, device.shared_bytes_per_multiprocessor},
         {cudaDevAttrMaxSharedMemoryPerBlockOptin, device.shared_bytes_per_block_optin},
+        {cudaDevAttrCooperativeLaunch, device.cooperative_launch},
         {cudaDevAttrMemoryPoolsSupported, 1},
     };
     for (const auto& [name, holds] : known)

@@ -162,6 +162,22 @@ TEST_CASE("launches and copies that the device refuses are errors") {
     CHECK(cudaGetLastError() == cudaSuccess);
 }
 
+TEST_CASE("a cooperative launch of more blocks than the device holds at once is refused") {
+    const counter c;
+    cudaLaunchAttribute cooperative{};
+    cooperative.id = cudaLaunchAttributeCooperative;
+    cooperative.val.cooperative = 1;
+    cudaLaunchConfig_t config{};
+    config.blockDim = 1024;
+    config.attrs = &cooperative;
+    config.numAttrs = 1;
+    config.gridDim = 8;  // 4 multiprocessors of 2048 threads
+    CHECK(cudaLaunchKernelEx(&config, add, c.device, 1) == cudaSuccess);
+    config.gridDim = 9;
+    CHECK(cudaLaunchKernelEx(&config, add, c.device, 1) == cudaErrorCooperativeLaunchTooLarge);
+    CHECK(cudaGetLastError() == cudaErrorCooperativeLaunchTooLarge);
+}
+
 TEST_CASE("every block starts with unwritten shared memory") {
     const counter c;
     DISTILL_LAUNCH(shared_is_unwritten, 8, 4, 4 * sizeof(float), nullptr, c.device);

@@ -52,6 +52,22 @@ __global__ void missing_fence(float* out) {
     if (is_last && threadIdx.x < 2) out[8 + threadIdx.x] = out[1 + threadIdx.x];  // missing_fence (thread): data race
 }
 
+// A wait that no launch but a cooperative one ends: the other block begins when this one has ended.
+__global__ void waits_for_later_block(float* out) {
+    unsigned* const arrived = reinterpret_cast<unsigned*>(out);
+    atomicAdd(arrived, 1u);
+    while (__ldcv(arrived) < gridDim.x * blockDim.x)
+        __nanosleep(20);  // waits_for_later_block (always): need a cooperative launch
+}
+
+__global__ void missing_fence_of_waiting_blocks(float* out) {
+    unsigned* const arrived = reinterpret_cast<unsigned*>(out);
+    out[1 + blockIdx.x] = 1;  // missing_fence_of_waiting_blocks (thread): data race
+    atomicAdd(arrived, 1u);
+    while (__ldcv(arrived) < gridDim.x) __nanosleep(20);
+    out[8 + blockIdx.x] = out[2 - blockIdx.x];  // missing_fence_of_waiting_blocks (thread): data race
+}
+
 __global__ void barrier_after_exit(float*) {
     if (threadIdx.x == 5) return;
     __syncthreads();  // barrier_after_exit (always): waits for thread (5, 0, 0), which has left the kernel
@@ -155,6 +171,7 @@ struct bug {
     const char* name;
     void (*kernel)(float*);
     unsigned blocks = 1, threads = 64;
+    bool cooperative = false;
 };
 #define DISTILL_BUG(kernel, ...) \
     bug { #kernel, kernel __VA_OPT__(, ) __VA_ARGS__ }
@@ -165,6 +182,8 @@ const bug bugs[] = {
     DISTILL_BUG(warp_barriers_for_two_warps),
     DISTILL_BUG(race_between_blocks, 2),
     DISTILL_BUG(missing_fence, 2),
+    DISTILL_BUG(waits_for_later_block, 2),
+    DISTILL_BUG(missing_fence_of_waiting_blocks, 2, 1, true),
     DISTILL_BUG(barrier_after_exit),
     DISTILL_BUG(barriers_in_branches),
     DISTILL_BUG(barrier_against_shuffle, 1, 32),
@@ -195,10 +214,21 @@ int main(int count, char** arguments) {
         if (count < 2) std::puts(b.name);
         if (count < 2 || std::strcmp(arguments[1], b.name) != 0) continue;
         float* out = nullptr;
-        cudaMalloc(&out, b.threads * sizeof(float));
-        cudaMemset(out, 0, b.threads * sizeof(float));
+        const unsigned numbers = b.cooperative ? 16 : b.threads;
+        cudaMalloc(&out, numbers * sizeof(float));
+        cudaMemset(out, 0, numbers * sizeof(float));
         cudaDeviceSynchronize();
-        if (b.kernel != nullptr) {
+        if (b.cooperative) {
+            cudaLaunchAttribute cooperative{};
+            cooperative.id = cudaLaunchAttributeCooperative;
+            cooperative.val.cooperative = 1;
+            cudaLaunchConfig_t config{};
+            config.gridDim = b.blocks;
+            config.blockDim = b.threads;
+            config.attrs = &cooperative;
+            config.numAttrs = 1;
+            cudaLaunchKernelEx(&config, b.kernel, out);
+        } else if (b.kernel != nullptr) {
             DISTILL_LAUNCH(b.kernel, b.blocks, b.threads, b.threads * sizeof(float), nullptr, out);
         } else if (std::strcmp(b.name, "use_after_free") == 0) {
             cudaFreeAsync(out, nullptr);

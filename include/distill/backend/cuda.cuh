@@ -1,8 +1,8 @@
-/// The CUDA backend: the row program on a block of threads per row, enqueued on a stream.
+/// The CUDA backend: the row program on a team of threads per row, enqueued on a stream.
 #pragma once
 
-#include <distill/backend/cuda/block_team.cuh>
 #include <distill/backend/cuda/launch.cuh>
+#include <distill/backend/cuda/row_team.cuh>
 #include <distill/core/error.hpp>
 #include <distill/kernel/device_call.hpp>
 
@@ -29,8 +29,11 @@ struct largest_value<__nv_bfloat16> {
 
 namespace device {
 
-/// The largest block that works on one row or on all records, and the block whose warps work on a sequence each.
-inline constexpr unsigned most_threads = 512, threads_of_warps = 256;
+/// The block whose warps work on a sequence, or on a row, each.
+inline constexpr unsigned threads_of_warps = 256;
+
+/// Rows are shared by blocks where there are few of them: fewer than half of any device's multiprocessors.
+inline constexpr std::ptrdiff_t most_shared_rows = 256;
 
 /// What the first kernels leave for the ones after them, at the start of the workspace.
 struct call_totals {
@@ -39,7 +42,8 @@ struct call_totals {
     bool offsets_in_order = true;
 };
 
-/// Where the parts of a call's workspace stand: the totals, a record per row, and the weight of every sequence.
+/// Where the parts of a call's workspace stand: the totals, a record per row, the weight of every sequence, and an exchange per
+/// row that blocks may share.
 struct workspace_layout {
     std::ptrdiff_t rows, sequences;
 
@@ -47,8 +51,12 @@ struct workspace_layout {
     [[nodiscard]] constexpr std::size_t weights_begin() const {
         return records_begin() + static_cast<std::size_t>(rows) * sizeof(kernel::row_sums);
     }
-    [[nodiscard]] constexpr std::size_t bytes() const {
+    [[nodiscard]] constexpr std::size_t exchanges_begin() const {
         return weights_begin() + static_cast<std::size_t>(sequences) * sizeof(double);
+    }
+    [[nodiscard]] constexpr std::ptrdiff_t exchanges() const { return rows <= most_shared_rows ? rows : 0; }
+    [[nodiscard]] constexpr std::size_t bytes() const {
+        return exchanges_begin() + static_cast<std::size_t>(exchanges()) * sizeof(row_exchange);
     }
 };
 static_assert(sizeof(call_totals) <= 64);
@@ -72,11 +80,16 @@ struct launched {
     [[nodiscard]] DISTILL_INLINE double* sequence_weights() const {
         return reinterpret_cast<double*>(workspace + layout_of(call).weights_begin());
     }
+    [[nodiscard]] DISTILL_INLINE row_exchange* exchanges() const {
+        return reinterpret_cast<row_exchange*>(workspace + layout_of(call).exchanges_begin());
+    }
 };
 
+inline constexpr unsigned places_in_block = row_team<double, 2>::places_in_block;
+
 /// The sum of the block's numbers, the same in every thread.
-DISTILL_INLINE double sum_over_block(double mine, double* of_warps) {
-    return block_team<double>{of_warps}.sum([&] {
+DISTILL_INLINE double sum_over_block(double mine, double* in_block) {
+    return row_team<double, 2>{in_block}.sum([&] {
         lanes<double, 2> x(0.0);
         x.lane[0].value = mine;
         return x;
@@ -103,7 +116,7 @@ __global__ void __launch_bounds__(threads_of_warps) weigh_sequences(const Call c
 /// One block: what is known of the rows before any logit is read.
 template <class Call>
 __global__ void __launch_bounds__(most_threads) count_rows(const Call call, unsigned char* workspace) {
-    DISTILL_STATIC_SHARED(of_warps, double[most_threads / warp_size]);
+    DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
     const launched<Call> at{call, workspace};
     const auto weigher = call.weigher();
     double weight = 0.0, active = 0.0, active_sequences = 0.0, disorder = 0.0;
@@ -122,10 +135,12 @@ __global__ void __launch_bounds__(most_threads) count_rows(const Call call, unsi
                             : 0.0;
         }
     }
-    weight = sum_over_block(weight, of_warps);
-    active = sum_over_block(active, of_warps);
-    active_sequences = sum_over_block(active_sequences, of_warps);
-    disorder = sum_over_block(disorder, of_warps);
+    for (std::ptrdiff_t row = threadIdx.x; row < layout_of(call).exchanges(); row += blockDim.x)
+        at.exchanges()[row].arrived = 0;
+    weight = sum_over_block(weight, in_block);
+    active = sum_over_block(active, in_block);
+    active_sequences = sum_over_block(active_sequences, in_block);
+    disorder = sum_over_block(disorder, in_block);
     if (threadIdx.x != 0) return;
     const row_totals rows{.weight = weight,
                           .active_rows = static_cast<std::ptrdiff_t>(active),
@@ -144,15 +159,19 @@ DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t r
     }
 }
 
-/// One block per row.
-template <class Real, class Call>
-__global__ void __launch_bounds__(most_threads) run_rows(const Call call, unsigned char* workspace) {
-    DISTILL_STATIC_SHARED(of_warps, double[most_threads / warp_size]);
+/// A row for every warp of the block's y dimension, for every block, or for `blocks_of_row` of them.
+template <class Real, int Lanes, class Call>
+__global__ void __launch_bounds__(most_threads, 2)
+    run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
+    DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
     const launched<Call> at{call, workspace};
-    const block_team<Real> team{of_warps};
     const call_totals totals = at.totals();
     const auto job = call.with_denominator(totals.denominator);
-    for (std::ptrdiff_t row = blockIdx.x; row < call.in.student.rows; row += gridDim.x) {
+    const std::ptrdiff_t first = std::ptrdiff_t{blockIdx.x / blocks_of_row} * blockDim.y + threadIdx.y;
+    const std::ptrdiff_t step = std::ptrdiff_t{gridDim.x / blocks_of_row} * blockDim.y;
+    const row_team<Real, Lanes> team{in_block, blocks_of_row == 1 ? nullptr : at.exchanges() + first, blocks_of_row,
+                                     blockIdx.x % blocks_of_row};
+    for (std::ptrdiff_t row = first; row < call.in.student.rows; row += step) {
         kernel::row_sums sums;
         double loss = quiet_nan();
         if (totals.offsets_in_order && kernel::is_readable(call, row)) {
@@ -166,7 +185,7 @@ __global__ void __launch_bounds__(most_threads) run_rows(const Call call, unsign
             kernel::fill_gradient(team, job, row, quiet_nan());
         }
         kernel::fill_padding(team, job, row);
-        if (threadIdx.x == 0) {
+        if (team.leads()) {
             at.records()[row] = sums;
             job.store_row_loss(row, loss);
         }
@@ -177,7 +196,7 @@ __global__ void __launch_bounds__(most_threads) run_rows(const Call call, unsign
 /// One block: the rows' records, a thread's rows first, then the threads in the order of the block's sum.
 template <class Call>
 __global__ void __launch_bounds__(most_threads) write_result(const Call call, unsigned char* workspace) {
-    DISTILL_STATIC_SHARED(of_warps, double[most_threads / warp_size]);
+    DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
     const launched<Call> at{call, workspace};
     double loss = 0.0, nonfinite = 0.0, clipped = 0.0, guarded = 0.0;
     for (std::ptrdiff_t row = threadIdx.x; row < call.in.student.rows; row += blockDim.x) {
@@ -187,8 +206,8 @@ __global__ void __launch_bounds__(most_threads) write_result(const Call call, un
         clipped += static_cast<double>(sums.clipped_rows);
         guarded += static_cast<double>(sums.guarded_rows);
     }
-    loss = sum_over_block(loss, of_warps);
-    const auto count = [&](double mine) { return static_cast<std::ptrdiff_t>(sum_over_block(mine, of_warps)); };
+    loss = sum_over_block(loss, in_block);
+    const auto count = [&](double mine) { return static_cast<std::ptrdiff_t>(sum_over_block(mine, in_block)); };
     const kernel::row_sums sums{loss, count(nonfinite), count(clipped), count(guarded)};
     if (threadIdx.x == 0) *call.result = kernel::result_of(sums, at.totals().rows, at.totals().denominator);
 }
@@ -202,9 +221,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-[[gnu::cold, gnu::noinline]] inline void report_cuda_error(const char* kernel, cudaError_t status) {
-    detail::leave_with<cuda_error>(
-        {"the launch of ", kernel, " failed: ", cudaGetErrorName(status), ", ", cudaGetErrorString(status)});
+[[gnu::cold, gnu::noinline]] inline void report_cuda_error(const char* call, cudaError_t status) {
+    detail::leave_with<cuda_error>({call, " failed: ", cudaGetErrorName(status), ", ", cudaGetErrorString(status)});
 }
 
 /// Memory on the device that a call may use until the work it enqueued is done.
@@ -226,13 +244,14 @@ struct workspace {
 /// counted in nonfinite_rows: token ids out of range, weights and row temperatures outside their domain; offsets out of order
 /// do so for every row. A CUDA function that fails is named.
 ///
-/// Determinism: run to run, on one kind of device, the same input gives the same bits; a row's bits depend on nothing but the
-/// row. Sums run in float for float and 16-bit logits and in double where one of the logits or the gradient is double.
+/// Determinism: run to run, on one kind of device, the same input gives the same bits. A row's bits depend on the row alone
+/// where shares_rows is false; else also on how many blocks share it, and so on the number of rows. Sums run in float for float and 16-bit logits and in double where one of the logits or the gradient is double.
 struct cuda {
     static constexpr bool runs_on_device = true;
 
     cudaStream_t stream = nullptr;
     distill::workspace memory{};
+    bool shares_rows = true;  ///< several blocks work on each of few long rows, in a cooperative launch
 
     template <class Call>
     [[nodiscard]] static std::size_t workspace_bytes(const Call& call) {
@@ -244,41 +263,86 @@ struct cuda {
         using real = std::conditional_t<kernel::any_double<typename Call::job_type>, double, float>;
         auto* const space = static_cast<unsigned char*>(memory.data);
         const std::ptrdiff_t rows = call.in.student.rows, sequences = device::layout_of(call).sequences;
-        const auto fine = [](const char* kernel) {
-            const cudaError_t status = cudaGetLastError();
-            if (status != cudaSuccess) report_cuda_error(kernel, status);
+        const auto fine = [](const char* what, cudaError_t status) {
+            if (status != cudaSuccess) report_cuda_error(what, status);
             return status == cudaSuccess;
         };
 
         if (sequences > 0) {
             constexpr unsigned warps = device::threads_of_warps / device::warp_size;
-            DISTILL_LAUNCH((device::weigh_sequences<Call>), blocks_for((sequences + warps - 1) / warps),
+            DISTILL_LAUNCH((device::weigh_sequences<Call>), at_most_a_grid((sequences + warps - 1) / warps),
                            device::threads_of_warps, 0, stream, call, space);
-            if (!fine("weigh_sequences")) return;
+            if (!fine("the launch of weigh_sequences", cudaGetLastError())) return;
         }
         DISTILL_LAUNCH((device::count_rows<Call>), 1, device::most_threads, 0, stream, call, space);
-        if (!fine("count_rows")) return;
+        if (!fine("the launch of count_rows", cudaGetLastError())) return;
         if (rows > 0) {
-            DISTILL_LAUNCH((device::run_rows<real, Call>), blocks_for(rows), threads_for<real>(call.in.student.vocabulary),
-                           0, stream, call, space);
-            if (!fine("run_rows")) return;
+            int number = 0, multiprocessors = 0, cooperative = 0;
+            if (!fine("cudaGetDevice", cudaGetDevice(&number)) ||
+                !fine("cudaDeviceGetAttribute",
+                      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, number)) ||
+                !fine("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, number)))
+                return;
+            constexpr int lanes = lanes_of<Call, real>;
+            const row_shape shape =
+                shape_of(rows, call.in.student.vocabulary, lanes, multiprocessors, shares_rows && cooperative != 0);
+            cudaLaunchAttribute together{};
+            together.id = cudaLaunchAttributeCooperative;
+            together.val.cooperative = 1;
+            cudaLaunchConfig_t launch{};
+            launch.gridDim = shape.grid;
+            launch.blockDim = shape.block;
+            launch.stream = stream;
+            launch.attrs = &together;
+            launch.numAttrs = shape.blocks_of_row > 1 ? 1 : 0;
+            if (!fine("the launch of run_rows",
+                      cudaLaunchKernelEx(&launch, device::run_rows<real, lanes, Call>, call, space, shape.blocks_of_row)))
+                return;
         }
         DISTILL_LAUNCH((device::write_result<Call>), 1, device::most_threads, 0, stream, call, space);
-        static_cast<void>(fine("write_result"));
+        static_cast<void>(fine("the launch of write_result", cudaGetLastError()));
     }
 
 private:
-    static constexpr unsigned blocks_for(std::ptrdiff_t wanted) {
+    struct row_shape {
+        dim3 grid, block;
+        unsigned blocks_of_row;
+    };
+
+    /// A thread's load is 16 bytes of the student's logits.
+    template <class Call, class Real>
+    static constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) < sizeof(typename Call::job_type::student_type)
+                                                              ? sizeof(Real)
+                                                              : sizeof(typename Call::job_type::student_type));
+
+    static constexpr unsigned at_most_a_grid(std::ptrdiff_t blocks) {
         constexpr std::ptrdiff_t most = (std::ptrdiff_t{1} << 31) - 1;
-        return static_cast<unsigned>(wanted < most ? wanted : most);
+        return static_cast<unsigned>(blocks < most ? blocks : most);
     }
-    /// Whole warps, as few as give every thread two loads of a small row, and at most most_threads.
-    template <class Real>
-    static constexpr unsigned threads_for(std::ptrdiff_t vocabulary) {
-        constexpr std::ptrdiff_t entries_of_warp = 2 * device::warp_size * device::block_team<Real>::lanes_of_thread;
-        constexpr std::ptrdiff_t most = device::most_threads / device::warp_size;
-        const std::ptrdiff_t warps = (vocabulary + entries_of_warp - 1) / entries_of_warp;
-        return static_cast<unsigned>(device::warp_size * (warps < 1 ? 1 : warps > most ? most : warps));
+
+    /// Short rows: a warp each, and as many of them in a block as leaves no multiprocessor without one. Long rows: a block each,
+    /// of whole warps, as few as give every thread two loads. Fewer than half as many long rows as multiprocessors: several
+    /// blocks each, all of which run at the same time.
+    static constexpr row_shape shape_of(std::ptrdiff_t rows, std::ptrdiff_t vocabulary, int lanes, int multiprocessors,
+                                        bool may_share) {
+        const std::ptrdiff_t entries_of_warp = std::ptrdiff_t{lanes} * device::warp_size;
+        if (vocabulary <= 8 * entries_of_warp) {
+            constexpr std::ptrdiff_t most = device::threads_of_warps / device::warp_size;
+            const std::ptrdiff_t wanted = (rows + multiprocessors - 1) / multiprocessors,
+                                 warps = wanted < most ? wanted : most;
+            return {dim3(at_most_a_grid((rows + warps - 1) / warps)), dim3(device::warp_size, static_cast<unsigned>(warps)),
+                    1};
+        }
+        constexpr std::ptrdiff_t most_warps = device::most_threads / device::warp_size;
+        const std::ptrdiff_t wanted = (vocabulary + 2 * entries_of_warp - 1) / (2 * entries_of_warp);
+        const dim3 block(static_cast<unsigned>(device::warp_size * (wanted < most_warps ? wanted : most_warps)));
+        std::ptrdiff_t shares = 1;
+        if (may_share && rows <= device::most_shared_rows) {
+            const std::ptrdiff_t idle = multiprocessors / rows, useful = vocabulary / (4 * entries_of_warp * most_warps);
+            shares = idle < useful ? idle : useful;
+            shares = shares < 1 ? 1 : shares > device::most_blocks_of_row ? device::most_blocks_of_row : shares;
+        }
+        return {dim3(at_most_a_grid(rows * shares)), block, static_cast<unsigned>(shares)};
     }
 };
 

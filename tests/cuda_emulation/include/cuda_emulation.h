@@ -19,6 +19,7 @@ struct dim3 {
 };
 
 typedef struct CUstream_st* cudaStream_t;
+enum cudaError : int;
 
 inline uint3 threadIdx, blockIdx;
 inline dim3 blockDim, gridDim;
@@ -38,6 +39,7 @@ struct device_properties {
     int shared_bytes_per_block_optin = 227 * 1024;
     int shared_bytes_per_multiprocessor = 228 * 1024;
     int l2_bytes = 50 * 1024 * 1024;
+    int cooperative_launch = 1;
 };
 inline device_properties device;
 
@@ -99,18 +101,28 @@ inline void check_alignment(const void* at, std::size_t alignment, const char* n
     if (reinterpret_cast<std::uintptr_t>(at) % alignment != 0) fail_misaligned(at, alignment, name, where);
 }
 
-/// Puts a kernel's run on the stream, or an error where cudaGetLastError finds it.
-void enqueue_kernel(dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream, const void* kernel,
-                    std::function<void()> body);
+/// Hands over to another thread of the blocks that are under way.
+void let_others_run(call_site where);
+
+/// Puts a kernel's run on the stream. An error is also where cudaGetLastError finds it.
+cudaError enqueue_kernel(dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream, bool cooperative,
+                         const void* kernel, std::function<void()> body);
 
 template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
-            const Arguments&... arguments) {
+cudaError launch_kernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+                        bool cooperative, const Arguments&... arguments) {
     static_assert((std::is_trivially_copy_constructible_v<Parameters> && ...),
                   "a kernel's parameters are copied byte by byte");
     static_assert((sizeof(Parameters) + ... + 0) <= 4096, "a kernel's parameters have at most 4096 bytes");
-    enqueue_kernel(grid, block, shared_bytes, stream, reinterpret_cast<const void*>(kernel),
-                   [kernel, copies = std::tuple<Parameters...>(arguments...)] { std::apply(kernel, copies); });
+    return enqueue_kernel(grid, block, shared_bytes, stream, cooperative, reinterpret_cast<const void*>(kernel),
+                          [kernel, copies = std::tuple<Parameters...>(arguments...)] { std::apply(kernel, copies); });
+}
+
+/// What kernel<<<grid, block, shared_bytes, stream>>>(arguments...) does.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+            const Arguments&... arguments) {
+    launch_kernel(kernel, grid, block, shared_bytes, stream, false, arguments...);
 }
 
 }  // namespace cuda_emulation

@@ -96,6 +96,11 @@ inline int __all_sync(unsigned mask, int predicate, cuda_emulation::call_site wh
     return cuda_emulation::meet_warp(cuda_emulation::operation::all, mask, predicate != 0, 0, where).ballot == mask;
 }
 
+/// A switch point: what a loop that waits for another thread calls.
+inline void __nanosleep(unsigned, cuda_emulation::call_site where = cuda_emulation::call_site::here()) {
+    cuda_emulation::let_others_run(where);
+}
+
 inline void __threadfence() { cuda_emulation::fence(); }
 inline void __threadfence_block() { cuda_emulation::fence(); }
 
@@ -131,6 +136,12 @@ T atomicMin(T* at, std::type_identity_t<T> value) {
     while (value < old && !__atomic_compare_exchange_n(at, &old, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
     return old;
+}
+
+/// A load that sees what another thread's atomic wrote: CUDA's volatile load, which is relaxed.
+template <std::integral T>
+T __ldcv(const T* at) {
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
 
 // Loads and stores with a cache hint: the ones whose alignment every build checks. Bits, arithmetic.
@@ -182,7 +193,7 @@ inline float __log2f(float x) noexcept { return std::log2(x); }
 
 // The runtime API.
 
-enum cudaError {
+enum cudaError : int {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
@@ -190,6 +201,7 @@ enum cudaError {
     cudaErrorInvalidDevice = 101,
     cudaErrorInvalidResourceHandle = 400,
     cudaErrorNotReady = 600,
+    cudaErrorCooperativeLaunchTooLarge = 720,
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorStreamCaptureInvalidated = 901,
     cudaErrorStreamCaptureImplicit = 906,
@@ -210,6 +222,7 @@ enum cudaDeviceAttr {
     cudaDevAttrComputeCapabilityMajor = 75,
     cudaDevAttrComputeCapabilityMinor = 76,
     cudaDevAttrMaxSharedMemoryPerMultiprocessor = 81,
+    cudaDevAttrCooperativeLaunch = 95,
     cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
     cudaDevAttrMemoryPoolsSupported = 115,
 };
@@ -280,4 +293,27 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*ke
                                                           std::size_t shared_bytes) {
     return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, reinterpret_cast<const void*>(kernel), threads,
                                                          shared_bytes);
+}
+
+enum cudaLaunchAttributeID { cudaLaunchAttributeCooperative = 2 };
+union cudaLaunchAttributeValue {
+    int cooperative;
+};
+struct cudaLaunchAttribute {
+    cudaLaunchAttributeID id;
+    cudaLaunchAttributeValue val;
+};
+struct cudaLaunchConfig_t {
+    dim3 gridDim, blockDim;
+    std::size_t dynamicSmemBytes;
+    cudaStream_t stream;
+    cudaLaunchAttribute* attrs;
+    unsigned numAttrs;
+};
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+    bool cooperative = false;
+    for (unsigned a = 0; a < config->numAttrs; ++a) cooperative = cooperative || config->attrs[a].val.cooperative != 0;
+    return cuda_emulation::launch_kernel(kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream,
+                                         cooperative, arguments...);
 }
