@@ -37,7 +37,9 @@ struct block_record {
     char* static_shared;
     unsigned at_barrier = 0, came_with_predicate = 0;
     const struct thread_record* first_at_barrier = nullptr;
-    std::vector<static_variable> static_variables{};
+    // No vector, which a fiber would allocate and the host release.
+    std::array<static_variable, 8> static_variables{};
+    unsigned static_count = 0;
     std::size_t static_used = 0;
 };
 
@@ -395,17 +397,18 @@ void let_others_run(call_site where) {
 
 void* static_shared_memory(const void* key, std::size_t bytes, std::size_t alignment) {
     block_record& block = *running->block;
-    for (const static_variable& v : block.static_variables)
-        if (v.key == key) return v.place;
+    for (unsigned v = 0; v < block.static_count; ++v)
+        if (block.static_variables[v].key == key) return block.static_variables[v].place;
     block.static_used = (block.static_used + redzone + alignment - 1) / alignment * alignment;
-    if (block.static_used + bytes + redzone > static_bytes)
-        fail(*running, {}, "a kernel's static shared memory is at most %zu bytes here", static_bytes);
+    if (block.static_used + bytes + redzone > static_bytes || block.static_count == block.static_variables.size())
+        fail(*running, {}, "a kernel's static shared memory is at most %zu variables of %zu bytes together here",
+             block.static_variables.size(), static_bytes);
     char* const place = block.static_shared + block.static_used;
 #ifdef DISTILL_ADDRESS_SANITIZER
     ASAN_UNPOISON_MEMORY_REGION(place, bytes);
 #endif
     block.static_used += bytes;
-    block.static_variables.push_back({key, place});
+    block.static_variables[block.static_count++] = {key, place};
     return place;
 }
 

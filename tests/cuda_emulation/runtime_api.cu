@@ -168,13 +168,14 @@ TEST_CASE("a cooperative launch of more blocks than the device holds at once is 
     cooperative.id = cudaLaunchAttributeCooperative;
     cooperative.val.cooperative = 1;
     cudaLaunchConfig_t config{};
-    config.blockDim = 1024;
+    config.gridDim = 1;
+    config.blockDim = 1;
+    CHECK(cudaLaunchKernelEx(&config, add, c.device, 1) == cudaSuccess);
+    CHECK(c.value() == 1);
+    config.gridDim = 1000000;
     config.attrs = &cooperative;
     config.numAttrs = 1;
-    config.gridDim = 8;  // 4 multiprocessors of 2048 threads
-    CHECK(cudaLaunchKernelEx(&config, add, c.device, 1) == cudaSuccess);
-    config.gridDim = 9;
-    CHECK(cudaLaunchKernelEx(&config, add, c.device, 1) == cudaErrorCooperativeLaunchTooLarge);
+    CHECK(cudaLaunchKernelEx(&config, add, c.device, 0) == cudaErrorCooperativeLaunchTooLarge);
     CHECK(cudaGetLastError() == cudaErrorCooperativeLaunchTooLarge);
 }
 
