@@ -305,6 +305,31 @@ TEST_CASE("sets of the teacher's tokens are those of the reference; a strange to
     CHECK(on_device<float>(sets, token_mean{}, in, options).result.nonfinite_rows == 1);
 }
 
+TEST_CASE(
+    "long sets of tokens, with ignored ones and labels in them, in rows of any length; a token twice makes its row NaN") {
+    auto random = engine("cuda: long sets");
+    const auto sets = on_top_tokens{reverse_kl{}} + 0.1 * cross_entropy{} + 0.2 * forward_kl{};
+    for (const std::size_t vocabulary : {300u, 20000u}) {
+        filled_rows in = stored_rows<float>(random_rows(random, 2, vocabulary));
+        device_call_options options{};
+        for (std::size_t row = 0; row < in.rows; ++row) {
+            const auto log_probs = log_softmax(in.teacher_row(row), vocabulary);
+            for (std::size_t i = 0; i < 70; ++i) {
+                const std::size_t token = i * 4;
+                const bool is_ignored = i % 11 == 4;
+                options.top_tokens.push_back(is_ignored ? ignored_label : static_cast<std::int64_t>(token));
+                options.top_log_probs.push_back(is_ignored ? 0.0 : log_probs[token]);
+            }
+            in.labels[row] = row == 0 ? 8 : 7;
+        }
+        agree(on_device<float>(sets, token_mean{}, in, options), on_reference(sets, token_mean{}, in, options));
+        options.top_tokens[70 + 69] = options.top_tokens[70 + 1];
+        const device_answer twice = on_device<float>(sets, token_mean{}, in, options);
+        CHECK(twice.result.nonfinite_rows == 1);
+        CHECK(!is_finite(twice.row_losses[1]));
+    }
+}
+
 TEST_CASE("no rows, and no active row: loss 0, denominator 0") {
     filled_rows none{.rows = 0, .vocabulary = 10};
     CHECK(on_device<float>(forward_kl{}, token_mean{}, none).result.value == 0.0);

@@ -75,7 +75,7 @@ struct ready_thread {
 };
 
 constexpr std::size_t turns_of_waiting = 1000;  // of every thread in a loop, before it is said that nobody will come
-constexpr std::size_t static_bytes = 8 * 1024, redzone = 32, dynamic_alignment = 16, static_alignment = 128;
+constexpr std::size_t static_bytes = 48 * 1024, redzone = 32, dynamic_alignment = 16, static_alignment = 128;
 
 #ifdef DISTILL_THREAD_SANITIZER
 constexpr unsigned sets = 7;  // of 1024 threads at most, when the sanitizer is at its limit

@@ -159,22 +159,37 @@ DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t r
     }
 }
 
+template <class Team, class Job>
+DISTILL_INLINE bool allows_vectors(const Team& team, const Job& job, std::ptrdiff_t row) {
+    bool allowed = team.allows_vectors(job.in.student.row(row)) &&
+                   (job.in.teacher.absent() || team.allows_vectors(job.in.teacher.row(row)));
+    if constexpr (!std::is_same_v<decltype(job.destination), kernel::no_gradient>)
+        allowed = allowed && team.allows_vectors(job.destination.view.row(row));
+    return allowed;
+}
+
+/// Rows whose tokens would fill a block's shared memory have a block each.
+template <class Call>
+inline constexpr unsigned most_rows_in_block = Call::has_token_sets ? 1 : threads_of_warps / warp_size;
+
 /// A row for every warp of the block's y dimension, for every block, or for `blocks_of_row` of them.
 template <class Real, int Lanes, class Call>
 __global__ void __launch_bounds__(most_threads, 2)
     run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
+    DISTILL_STATIC_SHARED(in_common, typename Call::common_type[most_rows_in_block<Call>]);
     const launched<Call> at{call, workspace};
     const call_totals totals = at.totals();
     const auto job = call.with_denominator(totals.denominator);
     const std::ptrdiff_t first = std::ptrdiff_t{blockIdx.x / blocks_of_row} * blockDim.y + threadIdx.y;
     const std::ptrdiff_t step = std::ptrdiff_t{gridDim.x / blocks_of_row} * blockDim.y;
-    const row_team<Real, Lanes> team{in_block, blocks_of_row == 1 ? nullptr : at.exchanges() + first, blocks_of_row,
-                                     blockIdx.x % blocks_of_row};
+    row_team<Real, Lanes> team{in_block, in_common + threadIdx.y, blocks_of_row == 1 ? nullptr : at.exchanges() + first,
+                               blocks_of_row, blockIdx.x % blocks_of_row};
     for (std::ptrdiff_t row = first; row < call.in.student.rows; row += step) {
         kernel::row_sums sums;
         double loss = quiet_nan();
-        if (totals.offsets_in_order && kernel::is_readable(call, row)) {
+        team.loads_vectors = allows_vectors(team, job, row);
+        if (totals.offsets_in_order && kernel::is_readable(team, call, row)) {
             const double own = job.weigher.own_weight(row);
             const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
             const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
@@ -184,6 +199,7 @@ __global__ void __launch_bounds__(most_threads, 2)
             sums.nonfinite_rows = 1;
             kernel::fill_gradient(team, job, row, quiet_nan());
         }
+        team.loads_vectors = false;
         kernel::fill_padding(team, job, row);
         if (team.leads()) {
             at.records()[row] = sums;
@@ -214,7 +230,7 @@ __global__ void __launch_bounds__(most_threads) write_result(const Call call, un
 
 }  // namespace device
 
-/// A CUDA function that failed: `distill: the launch of run_rows failed: cudaErrorInvalidConfiguration, invalid configuration
+/// A CUDA function that failed: `distill: run_rows failed: cudaErrorInvalidConfiguration, invalid configuration
 /// argument`. Without exceptions the message goes to the error handler.
 class cuda_error : public std::runtime_error {
 public:
@@ -272,10 +288,10 @@ struct cuda {
             constexpr unsigned warps = device::threads_of_warps / device::warp_size;
             DISTILL_LAUNCH((device::weigh_sequences<Call>), at_most_a_grid((sequences + warps - 1) / warps),
                            device::threads_of_warps, 0, stream, call, space);
-            if (!fine("the launch of weigh_sequences", cudaGetLastError())) return;
+            if (!fine("weigh_sequences", cudaGetLastError())) return;
         }
         DISTILL_LAUNCH((device::count_rows<Call>), 1, device::most_threads, 0, stream, call, space);
-        if (!fine("the launch of count_rows", cudaGetLastError())) return;
+        if (!fine("count_rows", cudaGetLastError())) return;
         if (rows > 0) {
             int number = 0, multiprocessors = 0, cooperative = 0;
             if (!fine("cudaGetDevice", cudaGetDevice(&number)) ||
@@ -284,8 +300,8 @@ struct cuda {
                 !fine("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, number)))
                 return;
             constexpr int lanes = lanes_of<Call, real>;
-            const row_shape shape =
-                shape_of(rows, call.in.student.vocabulary, lanes, multiprocessors, shares_rows && cooperative != 0);
+            const row_shape shape = shape_of<device::most_rows_in_block<Call>>(
+                rows, call.in.student.vocabulary, lanes, multiprocessors, shares_rows && cooperative != 0);
             cudaLaunchAttribute together{};
             together.id = cudaLaunchAttributeCooperative;
             together.val.cooperative = 1;
@@ -295,12 +311,12 @@ struct cuda {
             launch.stream = stream;
             launch.attrs = &together;
             launch.numAttrs = shape.blocks_of_row > 1 ? 1 : 0;
-            if (!fine("the launch of run_rows",
+            if (!fine("run_rows",
                       cudaLaunchKernelEx(&launch, device::run_rows<real, lanes, Call>, call, space, shape.blocks_of_row)))
                 return;
         }
         DISTILL_LAUNCH((device::write_result<Call>), 1, device::most_threads, 0, stream, call, space);
-        static_cast<void>(fine("the launch of write_result", cudaGetLastError()));
+        static_cast<void>(fine("write_result", cudaGetLastError()));
     }
 
 private:
@@ -322,12 +338,14 @@ private:
 
     /// Short rows: a warp each, and as many of them in a block as leaves no multiprocessor without one. Long rows: a block each,
     /// of whole warps, as few as give every thread two loads. Fewer than half as many long rows as multiprocessors: several
-    /// blocks each, all of which run at the same time.
+    /// blocks each, all of which run at the same time. A row that has a block's
+    /// shared memory to itself is not shared.
+    template <unsigned MostRowsInBlock>
     static constexpr row_shape shape_of(std::ptrdiff_t rows, std::ptrdiff_t vocabulary, int lanes, int multiprocessors,
                                         bool may_share) {
         const std::ptrdiff_t entries_of_warp = std::ptrdiff_t{lanes} * device::warp_size;
         if (vocabulary <= 8 * entries_of_warp) {
-            constexpr std::ptrdiff_t most = device::threads_of_warps / device::warp_size;
+            constexpr std::ptrdiff_t most = MostRowsInBlock;
             const std::ptrdiff_t wanted = (rows + multiprocessors - 1) / multiprocessors,
                                  warps = wanted < most ? wanted : most;
             return {dim3(at_most_a_grid((rows + warps - 1) / warps)), dim3(device::warp_size, static_cast<unsigned>(warps)),
@@ -337,7 +355,7 @@ private:
         const std::ptrdiff_t wanted = (vocabulary + 2 * entries_of_warp - 1) / (2 * entries_of_warp);
         const dim3 block(static_cast<unsigned>(device::warp_size * (wanted < most_warps ? wanted : most_warps)));
         std::ptrdiff_t shares = 1;
-        if (may_share && rows <= device::most_shared_rows) {
+        if (MostRowsInBlock > 1 && may_share && rows <= device::most_shared_rows) {
             const std::ptrdiff_t idle = multiprocessors / rows, useful = vocabulary / (4 * entries_of_warp * most_warps);
             shares = idle < useful ? idle : useful;
             shares = shares < 1 ? 1 : shares > device::most_blocks_of_row ? device::most_blocks_of_row : shares;

@@ -68,7 +68,7 @@ private:
 
         template <int Bytes>
         DISTILL_INLINE void operator()() const {
-            const simd::team<real, Bytes / static_cast<int>(sizeof(real))> team{row_scratch};
+            const simd::team<real, Bytes / static_cast<int>(sizeof(real))> team{{}, row_scratch};
             sums = job.run(team, begin, end);
         }
     };

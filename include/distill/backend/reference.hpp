@@ -4,6 +4,7 @@
 #include <distill/core/scalar.hpp>
 #include <distill/kernel/element.hpp>
 #include <distill/kernel/row_loop.hpp>
+#include <distill/kernel/single_thread.hpp>
 
 #include <array>
 #include <cstddef>
@@ -13,7 +14,7 @@ namespace distill {
 namespace detail {
 
 /// A team of one lane.
-struct single_lane {
+struct single_lane : kernel::single_thread {
     using number = scalar<double>;
     using real = double;
 
@@ -56,8 +57,6 @@ struct single_lane {
     constexpr double maximum(number x) const { return x.value; }
     constexpr double minimum(number x) const { return x.value; }
     constexpr bool any(bool mask) const { return mask; }
-    constexpr void synchronize() const {}
-    constexpr bool leads() const { return true; }
 };
 
 }  // namespace detail

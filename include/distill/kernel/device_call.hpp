@@ -13,6 +13,9 @@ struct device_call {
     using batch_type = batch<Student, Teacher>;
     using job_type = job<Objective, Reduction, Student, Teacher, Destination, Caps>;
     static constexpr bool needs_sequences = Reduction::needs_sequences;
+    static constexpr bool has_token_sets = plan<Objective>::token_set_terms > 0;
+    /// What a team's common memory has to hold.
+    using common_type = single_entries<plan<Objective>>;
 
     Objective objective;
     Reduction reduction;
@@ -42,10 +45,10 @@ struct device_call {
     }
 };
 
-/// What the host cannot see of a device's row: its token ids lie in the vocabulary, its weight and its temperature in their
-/// domains. Of a row whose weight is 0 nothing is asked.
-template <class Call>
-DISTILL_INLINE constexpr bool is_readable(const Call& call, std::ptrdiff_t row) {
+/// What the host cannot see of a device's row: its token ids lie in the vocabulary, none is in a set twice, its weight and its
+/// temperature lie in their domains. Of a row whose weight is 0 nothing is asked.
+template <class Team, class Call>
+DISTILL_INLINE constexpr bool is_readable(const Team& team, const Call& call, std::ptrdiff_t row) {
     const auto& in = call.in;
     const double weight = call.weigher().own_weight(row);
     if (weight == 0.0) return true;
@@ -57,8 +60,15 @@ DISTILL_INLINE constexpr bool is_readable(const Call& call, std::ptrdiff_t row) 
         readable = readable && in_vocabulary(in.teacher_tokens[row]);
     if (contains(call.needed, fields::teacher_top_tokens)) {
         const std::ptrdiff_t k = in.top_tokens.size() / in.student.rows;
-        for (std::ptrdiff_t i = row * k; i < (row + 1) * k; ++i)
-            readable = readable && (in.top_tokens[i] == ignored_label || in_vocabulary(in.top_tokens[i]));
+        const auto token = [&](std::size_t i) { return in.top_tokens[row * k + static_cast<std::ptrdiff_t>(i)]; };
+        double strange = 0.0;
+        team.share_out(static_cast<std::size_t>(k), [&](std::size_t i) DISTILL_INLINE_LAMBDA {
+            if (token(i) == ignored_label) return;
+            bool fine = in_vocabulary(token(i));
+            for (std::size_t earlier = 0; earlier < i; ++earlier) fine = token(earlier) != token(i) && fine;
+            if (!fine) strange += 1.0;
+        });
+        readable = team.sum_of_threads(strange) == 0.0 && readable;
     }
     if (in.temperatures.empty()) return readable;
     return readable && is_temperature(in.temperatures[row] * call.softmax_temperature.student) &&

@@ -19,6 +19,9 @@
 ///     indices(at)                   the entries' indices, as a number
 ///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always
 ///     synchronize()                 what the team has written is seen by all of it
+///     share_out(count, body)        body(i) for every i of [0, count), by one of the team's threads, for the same i the same
+///     sum_of_threads(x)             the sum of the threads' numbers
+///     common<T>                     memory for a T that all threads see: common<T>(team).value
 ///     leads()                       true in one of the threads of the team
 ///     scratch()                     optional: a row of reals, as long as the vocabulary, of nobody else's during the row
 #pragma once
@@ -74,7 +77,7 @@ public:
             if (t.per_row) t.weight *= in.coefficient;
         });
         const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
-        usable_ = student.usable() && has_usable_numbers(objective_, in_);
+        usable_ = has_usable_numbers(team, objective_, in_) && student.usable();
         for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
         if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax || plan::may_want_teacher_label)
             scan_teacher(inverse_teacher);
@@ -88,9 +91,10 @@ public:
         constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
         if (!usable_) return {.finite = false};
 
-        single_entries<plan> tokens;
-        row_outcome outcome = token_terms<real, Objective, StudentRow, TeacherRow>{objective_, in_, student_, teacher_,
-                                                                                   teacher_token_}(tokens);
+        const typename Team::template common<single_entries<plan>> tokens(team_);
+        token_outcome<plan> of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
+            team_, objective_, in_, student_, teacher_, teacher_token_}(tokens.value);
+        row_outcome& outcome = of_tokens.row;
         std::array<double, groups> moment{};
         const auto makers = entry_makers<number, real>();
 
@@ -103,17 +107,18 @@ public:
                 if constexpr (plan::needs_moment) moment[g] = sums[1 + g];
         }
         if constexpr (writes) {
-            for (std::size_t g = 0; g < groups; ++g) moment[g] += tokens.moment[g];
+            for (std::size_t g = 0; g < groups; ++g) moment[g] += of_tokens.moment[g];
             if (!all_finite(outcome.loss, moment)) return {.finite = false};
             const auto scales = gradient_scales(gradient.weight);
-            const patch_list patches = read_patches(gradient, tokens, scales, moment);
+            if constexpr (plan::single_entries > 0) team_.synchronize();
+            read_patches(gradient, tokens.value, scales, moment);
             team_.synchronize();
             outcome.loss += write(gradient, makers, scales, moment);
             team_.synchronize();
-            if (team_.leads())
-                for (std::size_t i = 0; i < patches.count; ++i)
-                    gradient.data[patches.entries[i].index] =
-                        to_element<std::remove_pointer_t<decltype(gradient.data)>>(patches.entries[i].value);
+            team_.share_out(count_of_tokens(), [&](std::size_t n) DISTILL_INLINE_LAMBDA {
+                if (const single_entry& entry = tokens.value[n]; entry.is_patch)
+                    gradient.data[entry.index] = to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
+            });
         }
         outcome.finite = is_finite(outcome.loss);
         return outcome;
@@ -159,15 +164,9 @@ private:
         });
     }
 
-    /// An entry of the gradient that differs from what the sweep writes, computed in double before the sweep overwrites z.
-    struct patch {
-        std::int64_t index;
-        double value;
-    };
-    struct patch_list {
-        std::array<patch, plan::single_entries> entries{};
-        std::size_t count = 0;
-    };
+    DISTILL_INLINE constexpr std::size_t count_of_tokens() const {
+        return plan::token_terms + plan::token_set_terms * in_.set_size();
+    }
 
     static constexpr bool all_finite(double loss, const std::array<double, groups>& moment) {
         bool finite = is_finite(loss);
@@ -222,44 +221,42 @@ private:
         return scales;
     }
 
-    /// The gradient at the tokens: scale (h + c - p H) with 1 - p formed in double, so that a confident student's p - 1
-    /// keeps its digits.
+    /// The gradient at the tokens, which differs from what the sweep writes, before the sweep overwrites z:
+    /// scale (h + c - p H) in double, with 1 - p formed there, so that a confident student's p - 1 keeps its digits.
     template <class Gradient>
-    DISTILL_INLINE constexpr patch_list read_patches(const Gradient& gradient, const single_entries<plan>& tokens,
-                                                     const std::array<double, groups>& scales,
-                                                     const std::array<double, groups>& moment) const {
-        patch_list patches;
-        for (std::size_t n = 0; n < tokens.count; ++n) {
-            const auto& first = tokens.contributions[n];
-            bool done = first.dlogp == 0.0;
-            for (std::size_t i = 0; i < patches.count; ++i) done = done || patches.entries[i].index == first.index;
-            if (done) continue;
+    DISTILL_INLINE constexpr void read_patches(const Gradient& gradient, single_entries<plan>& tokens,
+                                               const std::array<double, groups>& scales,
+                                               const std::array<double, groups>& moment) const {
+        const std::size_t count = count_of_tokens();
+        team_.share_out(count, [&](std::size_t n) DISTILL_INLINE_LAMBDA {
+            single_entry& patch = tokens[n];
+            patch.is_patch = patch.dlogp != 0.0;
+            for (std::size_t i = 0; i < n; ++i)
+                if (tokens[i].dlogp != 0.0 && tokens[i].index == patch.index) patch.is_patch = false;
+            if (!patch.is_patch) return;
 
-            const exact z = single_logit<real>(in_.student, first.index);
+            const exact z = single_logit<real>(in_.student, patch.index);
             exact w = 0.0;
-            if constexpr (plan::reads_teacher) w = single_logit<real>(in_.teacher, first.index);
+            if constexpr (plan::reads_teacher) w = single_logit<real>(in_.teacher, patch.index);
             double derivative = 0.0;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
                     const entry<exact> e =
                         make_entry<plan::reads_teacher>(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
                     double at_token = 0.0;
-                    for (std::size_t i = 0; i < tokens.count; ++i)
-                        if (const auto& c = tokens.contributions[i]; c.index == first.index && c.group == g())
-                            at_token += c.dlogp;
+                    for (std::size_t i = n; i < count; ++i)
+                        if (tokens[i].index == patch.index && tokens[i].group == g()) at_token += tokens[i].dlogp;
                     const double h = evaluate_group<g()>(objective_, e).dlogp.value;
                     // at_token - p * moment, with the part of the moment that comes from this very token taken out.
                     derivative +=
                         scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (moment[g()] - at_token));
                 };
-                (of_group(std::integral_constant<std::size_t, G>{}), ...);
+                (of_group(std::integral_constant<int, G>{}), ...);
             }
             (std::make_index_sequence<groups>{});
-            const double before = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[first.index])) : 0.0;
-            patches.entries[patches.count++] = {first.index,
-                                                before + derivative * single_slope<real>(in_.student, first.index)};
-        }
-        return patches;
+            const double before = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[patch.index])) : 0.0;
+            patch.gradient = before + derivative * single_slope<real>(in_.student, patch.index);
+        });
     }
 
     /// Sweep 3. Returns the value where sweep 2 was left out, else 0.

@@ -97,7 +97,6 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
         }
     });
 
-    raise_maximum(team.maximum(lane_maximum));
     found.has_nan = team.any(is_nan(largest));
     if constexpr (WithArgmax)
         found.argmax = static_cast<std::ptrdiff_t>(

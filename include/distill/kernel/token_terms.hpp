@@ -21,28 +21,31 @@ struct row_outcome {
     bool guarded = false;
 };
 
-/// What terms at single tokens add to a row's gradient: derivatives at entries, and their sums per group.
-template <class Plan>
-struct single_entries {
-    struct contribution {
-        std::int64_t index;
-        std::size_t group;
-        double dlogp;
-    };
-    std::array<contribution, Plan::single_entries> contributions{};
-    std::size_t count = 0;
-    std::array<double, Plan::groups> moment{};
+/// What a term adds to a row's gradient at one entry.
+struct single_entry {
+    std::int64_t index;
+    double dlogp;     ///< 0: nothing
+    double gradient;  ///< what the entry of the gradient becomes, where `is_patch`
+    int group;
+    bool is_patch;
+};
 
-    constexpr void add(std::int64_t index, std::size_t group, double dlogp) {
-        contributions[count++] = {index, group, dlogp};
-        moment[group] += dlogp;
-    }
+/// One for every token term, and one for every token of a set's term, in the order of the terms.
+template <class Plan>
+using single_entries = std::array<single_entry, Plan::single_entries>;
+
+/// What single tokens and the normaliser add to a row.
+template <class Plan>
+struct token_outcome {
+    row_outcome row;
+    std::array<double, Plan::groups> moment{};  ///< sums of dlogp
 };
 
 /// The row's own numbers, as far as terms read them. Looked at by their bits before any term does arithmetic on them, so that
 /// a NaN is found under -ffast-math too, and where a term holds its input to bounds.
-template <class Objective, class StudentRow, class TeacherRow>
-DISTILL_INLINE constexpr bool has_usable_numbers(const Objective& o, const row_input<StudentRow, TeacherRow>& in) {
+template <class Team, class Objective, class StudentRow, class TeacherRow>
+DISTILL_INLINE constexpr bool has_usable_numbers(const Team& team, const Objective& o,
+                                                 const row_input<StudentRow, TeacherRow>& in) {
     bool usable = true;
     for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
         if (t.per_row) usable = usable && is_finite(in.coefficient);
@@ -52,20 +55,26 @@ DISTILL_INLINE constexpr bool has_usable_numbers(const Objective& o, const row_i
         if constexpr (contains(needs, fields::old_log_probs)) usable = usable && is_log_probability(in.old_log_prob);
         if constexpr (contains(needs, fields::teacher_log_prob)) usable = usable && is_log_probability(in.teacher_log_prob);
         if constexpr (contains(needs, fields::sequence_log_ratios)) usable = usable && is_finite(in.sequence_log_ratio);
-        if constexpr (contains(needs, fields::teacher_top_tokens))
-            for (std::ptrdiff_t i = in.top_begin; i < in.top_end; ++i)
-                usable = usable && (in.top_tokens[i] == ignored_label || is_log_probability(in.top_log_probs[i]));
+        if constexpr (contains(needs, fields::teacher_top_tokens)) {
+            double unusable = 0.0;
+            team.share_out(in.set_size(), [&](std::size_t i) DISTILL_INLINE_LAMBDA {
+                if (in.set_token(i) != ignored_label && !is_log_probability(in.set_log_prob(i))) unusable += 1.0;
+            });
+            usable = team.sum_of_threads(unusable) == 0.0 && usable;
+        }
     });
     return usable;
 }
 
-/// The token terms of an objective on one row. Real is the type that the sweeps read logits in.
-template <class Real, class Objective, class StudentRow, class TeacherRow>
+/// The token terms of an objective on one row.
+template <class Team, class Objective, class StudentRow, class TeacherRow>
 struct token_terms {
+    using real = typename Team::real;
     using exact = scalar<double>;
     using plan = kernel::plan<Objective>;
     using softmaxes = std::array<softmax, plan::groups>;
 
+    const Team& team;
     const Objective& objective;
     const row_input<StudentRow, TeacherRow>& in;
     const softmaxes& student;
@@ -73,14 +82,17 @@ struct token_terms {
     std::int64_t teacher_token;
 
     /// Values and derivatives of the terms at single tokens and of the normaliser, in double.
-    DISTILL_INLINE constexpr row_outcome operator()(single_entries<plan>& state) const {
-        row_outcome outcome;
+    DISTILL_INLINE constexpr token_outcome<plan> operator()(single_entries<plan>& entries) const {
+        token_outcome<plan> outcome;
+        std::size_t slot = 0;
         for_each_term(objective, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
             if constexpr (detail::is_part<Term, token_part>) {
                 constexpr std::size_t g = group();
+                single_entry& entry = entries[slot++];
+                if (team.leads()) entry = {};
                 if (t.weight == 0.0) return;
                 const std::int64_t index = token_index(t.value);
-                const double log_p = student[g].log_probability(single_logit<Real>(in.student, index));
+                const double log_p = student[g].log_probability(single_logit<real>(in.student, index));
                 const token_entry<exact> e{.log_p = log_p,
                                            .p = log_p > log_probability_floor ? std::exp(log_p) : 0.0,
                                            .old_log_prob = in.old_log_prob,
@@ -88,57 +100,74 @@ struct token_terms {
                                            .advantage = in.advantage,
                                            .sequence_log_ratio = in.sequence_log_ratio};
                 const token_summand<exact> s = evaluate(t.value, e);
-                outcome.loss += t.weight * s.value.value;
-                outcome.clipped = outcome.clipped || s.clipped.value > 0.0;
-                outcome.guarded = outcome.guarded || s.guarded.value > 0.0;
-                state.add(index, g, t.weight * s.dlogp.value);
+                outcome.row.loss += t.weight * s.value.value;
+                outcome.row.clipped = outcome.row.clipped || s.clipped.value > 0.0;
+                outcome.row.guarded = outcome.row.guarded || s.guarded.value > 0.0;
+                outcome.moment[g] += t.weight * s.dlogp.value;
+                if (team.leads()) entry = {index, t.weight * s.dlogp.value, 0.0, g, false};
             } else if constexpr (detail::is_part<Term, token_set_part>) {
                 constexpr std::size_t g = group();
-                if (t.weight != 0.0) outcome.loss += look_at_token_set(t, g, state);
+                single_entry* const of_set = entries.data() + slot;
+                slot += in.set_size();
+                if (t.weight != 0.0) {
+                    const auto [value, dlogp] = look_at_token_set(t, g, of_set);
+                    outcome.row.loss += t.weight * value;
+                    outcome.moment[g] += dlogp;
+                } else {
+                    team.share_out(in.set_size(), [&](std::size_t i) DISTILL_INLINE_LAMBDA { of_set[i] = {}; });
+                }
             } else if constexpr (detail::is_part<Term, normalizer_part>) {
                 constexpr std::size_t g = group();
                 const softmax& s = student[g];
                 const dual<exact> f = t.value(dual<exact>{s.maximum * s.inverse_temperature + s.log_sum, 1.0});
-                outcome.loss += t.weight * f.value.value;
+                outcome.row.loss += t.weight * f.value.value;
                 // d(log sum exp(z / T)) / dz = p / T: the moment's part of the gradient, with the other sign.
-                state.moment[g] -= t.weight * f.derivative.value;
+                outcome.moment[g] -= t.weight * f.derivative.value;
             }
         });
         return outcome;
     }
 
 private:
-    /// The value of a term of a token set. With h_t its derivative with respect to log p of the rest as one entry, of mass p_t,
+    struct set_outcome {
+        double value, dlogp;
+    };
+
+    /// The value of a term of a token set, and the sum of its derivatives. With h_t its derivative with respect to log p of the rest as one entry, of mass p_t,
     /// every entry outside has a part p_j h_t / p_t of it: the same as h_t / p_t less in the moment, and p_j h_t / p_t less at
     /// every token of the set.
     template <class Term>
-    constexpr double look_at_token_set(const weighted<Term>& t, std::size_t group, single_entries<plan>& state) const {
-        const auto entry_at = [&](std::ptrdiff_t i) {
-            const double log_p = student[group].log_probability(single_logit<Real>(in.student, in.top_tokens[i]));
-            const double given = in.top_log_probs[i];
+    DISTILL_INLINE constexpr set_outcome look_at_token_set(const weighted<Term>& t, int group, single_entry* entries) const {
+        const auto entry_at = [&](std::size_t i) DISTILL_INLINE_LAMBDA {
+            const double log_p = student[group].log_probability(single_logit<real>(in.student, in.set_token(i)));
+            const double given = in.set_log_prob(i);
             return set_entry(log_p, given < log_probability_floor ? log_probability_floor : given);
         };
-        token_set<exact> set{0.0, 0.0, 1.0, 1.0};
-        for (std::ptrdiff_t i = in.top_begin; i < in.top_end; ++i) {
-            if (in.top_tokens[i] == ignored_label) continue;
+        exact student_inside = 0.0, teacher_inside = 0.0;
+        team.share_out(in.set_size(), [&](std::size_t i) DISTILL_INLINE_LAMBDA {
+            if (in.set_token(i) == ignored_label) return;
             const entry<exact> e = entry_at(i);
-            set.student_inside = set.student_inside + e.p;
-            set.teacher_inside = set.teacher_inside + e.q;
-        }
+            student_inside = student_inside + e.p;
+            teacher_inside = teacher_inside + e.q;
+        });
+        token_set<exact> set{team.sum_of_threads(student_inside.value), team.sum_of_threads(teacher_inside.value), 1.0, 1.0};
         set.student_outside = max(exact(1.0) - set.student_inside, exact(smallest_outside));
         set.teacher_outside = max(exact(1.0) - set.teacher_inside, exact(smallest_outside));
         const summand<exact> rest =
             t.value.outside(set_entry(std::log(set.student_outside.value), std::log(set.teacher_outside.value)));
-        double value = rest.value.value;
         const double per_mass = rest.dlogp.value / set.student_outside.value;
-        for (std::ptrdiff_t i = in.top_begin; i < in.top_end; ++i) {
-            if (in.top_tokens[i] == ignored_label) continue;
+        set_outcome of_tokens{0.0, 0.0};
+        team.share_out(in.set_size(), [&](std::size_t i) DISTILL_INLINE_LAMBDA {
+            entries[i] = {};
+            if (in.set_token(i) == ignored_label) return;
             const entry<exact> e = entry_at(i);
             const summand<exact> s = t.value.inside(e, set);
-            value += s.value.value;
-            state.add(in.top_tokens[i], group, t.weight * (s.dlogp.value - e.p.value * per_mass));
-        }
-        return t.weight * value;
+            const double dlogp = t.weight * (s.dlogp.value - e.p.value * per_mass);
+            of_tokens.value += s.value.value;
+            of_tokens.dlogp += dlogp;
+            entries[i] = {in.set_token(i), dlogp, 0.0, group, false};
+        });
+        return {rest.value.value + team.sum_of_threads(of_tokens.value), team.sum_of_threads(of_tokens.dlogp)};
     }
 
     static constexpr entry<exact> set_entry(double log_p, double log_q) {
@@ -165,7 +194,7 @@ private:
     constexpr double teacher_log_prob(const softmax& of_group) const {
         if constexpr (contains(needs_of<Term>(), fields::teacher_log_prob))
             if (!in.knows_teacher_log_prob)
-                return of_group.log_probability(single_logit<Real>(in.teacher, in.sampled_token));
+                return of_group.log_probability(single_logit<real>(in.teacher, in.sampled_token));
         return in.teacher_log_prob;
     }
 };

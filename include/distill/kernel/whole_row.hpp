@@ -36,6 +36,17 @@ struct row_input {
     double coefficient = 1.0;
 
     static constexpr std::int64_t unknown_token = -1;
+
+    /// The row's own set of tokens.
+    [[nodiscard]] DISTILL_INLINE constexpr std::size_t set_size() const {
+        return static_cast<std::size_t>(top_end - top_begin);
+    }
+    [[nodiscard]] DISTILL_INLINE constexpr std::int64_t set_token(std::size_t i) const {
+        return top_tokens[top_begin + static_cast<std::ptrdiff_t>(i)];
+    }
+    [[nodiscard]] DISTILL_INLINE constexpr double set_log_prob(std::size_t i) const {
+        return top_log_probs[top_begin + static_cast<std::ptrdiff_t>(i)];
+    }
 };
 
 /// Sums of `body(at)` over a row. Two levels, tile and row, so that rounding grows with the square root of neither's length

@@ -9,8 +9,10 @@
 #include <cuda_runtime.h>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 /// 1 where the code that is compiled runs on a device, real or emulated.
@@ -27,6 +29,12 @@ inline constexpr unsigned whole_warp = 0xffffffffu;
 
 /// The largest block that works on a row, and the most blocks that share one.
 inline constexpr unsigned most_threads = 256, most_blocks_of_row = 32;
+
+#ifdef __CUDA_ARCH__
+#define DISTILL_UNROLL _Pragma("unroll")
+#else
+#define DISTILL_UNROLL
+#endif
 
 // The row program is one text for host and device; what only a device has stands here.
 DISTILL_INLINE std::ptrdiff_t thread_of_block() {
@@ -51,6 +59,13 @@ DISTILL_INLINE void synchronize_block() {
 DISTILL_INLINE void synchronize_warp() {
 #if DISTILL_ON_DEVICE
     __syncwarp();
+#endif
+}
+DISTILL_INLINE double from_other_block(const double* number) {
+#if DISTILL_ON_DEVICE
+    return __ldcg(number);  // not from this multiprocessor's cache
+#else
+    return *number;
 #endif
 }
 DISTILL_INLINE double from_lane_across(double mine, int distance) {
@@ -82,20 +97,13 @@ struct row_exchange {
 #endif
     }
 
-    /// The blocks' numbers combined in their order. The numbers of two meetings in a row have places of their own: a block may
-    /// be at the next one while another still reads.
-    template <class Operation>
-    DISTILL_INLINE double combined(double mine, unsigned blocks, unsigned block, const Operation& combine) {
+    /// Where the blocks leave their numbers for the next meeting. Two in a row have places of their own: a block may be at the
+    /// next one while another still reads.
+    DISTILL_INLINE double* numbers_of_turn() {
 #if DISTILL_ON_DEVICE
-        double* const numbers = of_block[__ldcv(&arrived) / turn_bit];
-        numbers[block] = mine;
-        meet(blocks, block);
-        double all = __ldcg(numbers);
-        for (unsigned b = 1; b < blocks; ++b) all = combine(all, __ldcg(numbers + b));
-        return all;
+        return of_block[__ldcv(&arrived) / turn_bit];
 #else
-        static_cast<void>(blocks), static_cast<void>(block), static_cast<void>(combine);
-        return mine;
+        return of_block[0];
 #endif
     }
 };
@@ -111,9 +119,19 @@ struct row_team {
     using real = Real;
     using mask = lane_mask<lanes_of_thread>;
 
-    double* in_block;  ///< shared memory, of places_in_block numbers
+    /// Of one row, in flight before the first is needed.
+    static constexpr int loads_at_once = 2;
+
+    double* in_block;           ///< shared memory, of places_in_block numbers
+    void* in_common = nullptr;  ///< shared memory of the team's part in the block, for common
     row_exchange* exchange = nullptr;
     unsigned blocks = 1, block = 0;
+    bool loads_vectors = false;  ///< every row that is read or written allows_vectors
+
+    template <class Element>
+    DISTILL_INLINE static bool allows_vectors(const Element* row) {
+        return reinterpret_cast<std::uintptr_t>(row) % alignof(vector_of<Element>) == 0;
+    }
 
     /// One number per warp, and one of the row.
     static constexpr unsigned place_of_row = most_threads / warp_size, places_in_block = place_of_row + 1;
@@ -121,8 +139,12 @@ struct row_team {
     struct tile {
         std::ptrdiff_t begin, end;
     };
-    /// Lanes [0, count) of a thread are at entries index, index + 1, ...
+    /// A thread's lanes are at entries index, index + 1, ... of rows whose addresses allow vectors.
     struct place {
+        std::ptrdiff_t index;
+    };
+    /// Lanes [0, count), of rows at any address.
+    struct part_place {
         std::ptrdiff_t index;
         int count;
     };
@@ -138,87 +160,89 @@ struct row_team {
     template <class Body>
     DISTILL_INLINE void for_each(const tile& t, const Body& body) const {
         const std::ptrdiff_t step = entries_at_once(), thread = block * threads_of_block() + thread_of_block();
-        for (std::ptrdiff_t i = t.begin + lanes_of_thread * thread; i < t.end; i += step)
-            body(place{i, t.end - i < lanes_of_thread ? static_cast<int>(t.end - i) : lanes_of_thread});
+        std::ptrdiff_t i = t.begin + lanes_of_thread * thread;
+        if (loads_vectors) {
+            for (; i + (loads_at_once - 1) * step + lanes_of_thread <= t.end; i += loads_at_once * step) {
+                DISTILL_UNROLL
+                for (int load = 0; load < loads_at_once; ++load) body(place{i + load * step});
+            }
+        }
+        for (; i < t.end; i += step)
+            body(part_place{i, t.end - i < lanes_of_thread ? static_cast<int>(t.end - i) : lanes_of_thread});
     }
 
     /// A thread adds its own in double, lanes_of_thread entries at a time.
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
         std::array<double, Count> sums{};
-        for_each(t, [&](const place& at) {
+        for_each(t, [&](const auto& at) DISTILL_INLINE_LAMBDA {
             const auto summands = body(at);
             for (std::size_t i = 0; i < Count; ++i) sums[i] += sum_of_lanes(active(at, summands[i]));
         });
-        for (std::size_t i = 0; i < Count; ++i) sums[i] = over_row(sums[i], [](double a, double b) { return a + b; });
+        for (std::size_t i = 0; i < Count; ++i) sums[i] = sum_of_threads(sums[i]);
         return sums;
     }
 
     template <class Element>
     DISTILL_INLINE number load(const Element* row, const place& at) const {
-        struct alignas(sizeof(Element) * lanes_of_thread) group {
-            Element lane[lanes_of_thread];
-        };
+        const auto* const first = reinterpret_cast<const vector_of<Element>*>(row + at.index);
+        const auto together = std::bit_cast<elements<Element>>(*first);
+        number x;
+        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = static_cast<Real>(together.lane[i]);
+        return x;
+    }
+    template <class Element>
+    DISTILL_INLINE number load(const Element* row, const part_place& at) const {
         number x(masked_logit);
-        const Element* const first = row + at.index;
-        if (at.count == lanes_of_thread && reinterpret_cast<std::uintptr_t>(first) % alignof(group) == 0) {
-            const group together = *reinterpret_cast<const group*>(first);
-            for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = static_cast<Real>(together.lane[i]);
-        } else {
-            for (int i = 0; i < lanes_of_thread; ++i)
-                if (i < at.count) x.lane[i].value = static_cast<Real>(first[i]);
-        }
+        for (int i = 0; i < lanes_of_thread; ++i)
+            if (i < at.count) x.lane[i].value = static_cast<Real>(row[at.index + i]);
         return x;
     }
 
-    template <class Element>
-    DISTILL_INLINE void prefetch_next_tile(const Element*, const place&) const {}
+    template <class Element, class At>
+    DISTILL_INLINE void prefetch_next_tile(const Element*, const At&) const {}
 
     template <class Element>
     DISTILL_INLINE void store(Element* row, const place& at, const number& x) const {
-        struct alignas(sizeof(Element) * lanes_of_thread) group {
-            Element lane[lanes_of_thread];
-        };
-        Element* const first = row + at.index;
-        if (at.count == lanes_of_thread && reinterpret_cast<std::uintptr_t>(first) % alignof(group) == 0) {
-            group together;
-            for (int i = 0; i < lanes_of_thread; ++i) together.lane[i] = kernel::to_element<Element>(x.lane[i].value);
-            *reinterpret_cast<group*>(first) = together;
-        } else {
-            for (int i = 0; i < lanes_of_thread; ++i)
-                if (i < at.count) first[i] = kernel::to_element<Element>(x.lane[i].value);
-        }
+        elements<Element> together;
+        for (int i = 0; i < lanes_of_thread; ++i) together.lane[i] = kernel::to_element<Element>(x.lane[i].value);
+        *reinterpret_cast<vector_of<Element>*>(row + at.index) = std::bit_cast<vector_of<Element>>(together);
+    }
+    template <class Element>
+    DISTILL_INLINE void store(Element* row, const part_place& at, const number& x) const {
+        for (int i = 0; i < lanes_of_thread; ++i)
+            if (i < at.count) row[at.index + i] = kernel::to_element<Element>(x.lane[i].value);
     }
 
-    DISTILL_INLINE number active(const place& at, const number& x) const {
+    DISTILL_INLINE number active(const place&, const number& x) const { return x; }
+    DISTILL_INLINE number active(const part_place& at, const number& x) const {
         number result;
         for (int i = 0; i < lanes_of_thread; ++i) result.lane[i] = i < at.count ? x.lane[i] : scalar<Real>(0.0);
         return result;
     }
 
-    DISTILL_INLINE number indices(const place& at) const {
+    template <class At>
+    DISTILL_INLINE number indices(const At& at) const {
         number result;
         for (int i = 0; i < lanes_of_thread; ++i) result.lane[i].value = static_cast<Real>(at.index + i);
         return result;
     }
 
-    DISTILL_INLINE double sum(const number& x) const {
-        return over_row(sum_of_lanes(x), [](double a, double b) { return a + b; });
-    }
+    DISTILL_INLINE double sum(const number& x) const { return sum_of_threads(sum_of_lanes(x)); }
     DISTILL_INLINE double maximum(const number& x) const {
         Real largest = x.lane[0].value;
         for (int i = 1; i < lanes_of_thread; ++i) largest = largest < x.lane[i].value ? x.lane[i].value : largest;
-        return over_row(static_cast<double>(largest), [](double a, double b) { return a < b ? b : a; });
+        return over_row(largest, std::numeric_limits<double>::lowest(), [](double a, double b) { return a < b ? b : a; });
     }
     DISTILL_INLINE double minimum(const number& x) const {
         Real smallest = x.lane[0].value;
         for (int i = 1; i < lanes_of_thread; ++i) smallest = x.lane[i].value < smallest ? x.lane[i].value : smallest;
-        return over_row(static_cast<double>(smallest), [](double a, double b) { return b < a ? b : a; });
+        return over_row(smallest, std::numeric_limits<double>::max(), [](double a, double b) { return b < a ? b : a; });
     }
     DISTILL_INLINE bool any(const mask& m) const {
         bool found = false;
         for (int i = 0; i < lanes_of_thread; ++i) found = found || m.lane[i];
-        return over_row(found ? 1.0 : 0.0, [](double a, double b) { return a < b ? b : a; }) > 0.0;
+        return sum_of_threads(found ? 1.0 : 0.0) > 0.0;
     }
 
     DISTILL_INLINE void synchronize() const {
@@ -228,9 +252,40 @@ struct row_team {
         if (thread_of_block() == 0) exchange->meet(blocks, block);
         synchronize_block();
     }
+
+    /// In the block's shared memory; one at a time. Of several blocks, the first one's is the team's.
+    template <class T>
+    struct common {
+        T& value;
+        DISTILL_INLINE explicit common(const row_team& team) : value(*static_cast<T*>(team.in_common)) {}
+    };
+    /// The first block's threads in turn.
+    template <class Body>
+    DISTILL_INLINE void share_out(std::size_t count, const Body& body) const {
+        if (block != 0) return;
+        std::size_t mine = static_cast<std::size_t>(thread_of_block());
+        for (std::size_t i = 0; i < count; ++i) {
+            if (i != mine) continue;
+            body(i);
+            mine += static_cast<std::size_t>(threads_of_block());
+        }
+    }
+    DISTILL_INLINE double sum_of_threads(double x) const {
+        return over_row(x, 0.0, [](double a, double b) { return a + b; });
+    }
     DISTILL_INLINE bool leads() const { return block == 0 && thread_of_block() == 0; }
 
 private:
+    template <class Element>
+    struct elements {
+        Element lane[lanes_of_thread];
+    };
+    /// As many bytes as a thread's elements have, at an address that allows loads of 16 bytes, or of all of them where they are
+    /// fewer.
+    template <class Element>
+    struct alignas(sizeof(elements<Element>) < 16 ? sizeof(elements<Element>) : 16) vector_of {
+        std::uint32_t words[sizeof(elements<Element>) / sizeof(std::uint32_t)];
+    };
     DISTILL_INLINE static bool is_warp() { return threads_of_block() == warp_size; }
     DISTILL_INLINE std::ptrdiff_t entries_at_once() const { return lanes_of_thread * threads_of_block() * blocks; }
 
@@ -245,19 +300,30 @@ private:
             return sum_of_lanes<4>(x, first) + sum_of_lanes<Count - 4>(x, first + 4);
     }
 
-    /// The threads' numbers combined, the same bits in every thread: a butterfly in each warp, then the warps in their order,
-    /// then the blocks in theirs.
+    /// The threads' numbers combined, the same bits in every thread: those of each warp, then the warps', then the blocks'.
     template <class Operation>
-    DISTILL_INLINE double over_row(double mine, const Operation& combine) const {
-        for (int distance = warp_size / 2; distance > 0; distance /= 2)
-            mine = combine(mine, from_lane_across(mine, distance));
+    DISTILL_INLINE double over_row(double mine, double neutral, const Operation& combine) const {
+        const auto over_warp = [&](double x) DISTILL_INLINE_LAMBDA {
+            for (int distance = warp_size / 2; distance > 0; distance /= 2) x = combine(x, from_lane_across(x, distance));
+            return x;
+        };
+        mine = over_warp(mine);
         if (is_warp()) return mine;
-        if (thread_of_block() % warp_size == 0) in_block[thread_of_block() / warp_size] = mine;
+        const std::ptrdiff_t lane = thread_of_block() % warp_size, warp = thread_of_block() / warp_size;
+        if (lane == 0) in_block[warp] = mine;
         synchronize_block();
-        double all = in_block[0];
-        for (std::ptrdiff_t warp = 1; warp < threads_of_block() / warp_size; ++warp) all = combine(all, in_block[warp]);
-        if (exchange != nullptr && thread_of_block() == 0)
-            in_block[place_of_row] = exchange->combined(all, blocks, block, combine);
+        double all = over_warp(lane < threads_of_block() / warp_size ? in_block[lane] : neutral);
+        if (exchange != nullptr && warp == 0) {
+            double* const numbers = exchange->numbers_of_turn();
+            synchronize_warp();  // before the turn changes
+            if (lane == 0) {
+                numbers[block] = all;
+                exchange->meet(blocks, block);
+            }
+            synchronize_warp();
+            all = over_warp(lane < blocks ? from_other_block(numbers + lane) : neutral);
+            if (lane == 0) in_block[place_of_row] = all;
+        }
         synchronize_block();  // before the next call writes
         return exchange == nullptr ? all : in_block[place_of_row];
     }

@@ -6,6 +6,7 @@
 #include <distill/backend/simd/pack.hpp>
 
 #include <distill/core/logits_view.hpp>
+#include <distill/kernel/single_thread.hpp>
 
 #include <array>
 #include <cstddef>
@@ -15,7 +16,7 @@ namespace distill::simd {
 
 /// See kernel/row_program.hpp for what a team is. Float is the type computed in, Width the lanes of one register.
 template <class Float, int Width>
-struct team {
+struct team : kernel::single_thread {
     using number = pack<Float, Width>;
     using real = Float;
 
@@ -99,8 +100,6 @@ struct team {
     DISTILL_INLINE double maximum(const number& x) const { return horizontal_max(x); }
     DISTILL_INLINE double minimum(const number& x) const { return horizontal_min(x); }
     DISTILL_INLINE bool any(const mask<Float, Width>& m) const { return simd::any(m); }
-    DISTILL_INLINE void synchronize() const {}
-    DISTILL_INLINE bool leads() const { return true; }
 
 private:
     /// Lane sums, and apart from them what the additions rounded away: Knuth's two-sum, for summands of any order of magnitude.

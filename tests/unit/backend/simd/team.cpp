@@ -28,7 +28,7 @@ struct copy_row {
 
     template <int Bytes>
     DISTILL_INLINE void operator()() const {
-        const team_of<Bytes, Real> team{.row_scratch = nullptr};
+        const team_of<Bytes, Real> team{{}, nullptr};
         using number = typename team_of<Bytes, Real>::number;
         number total(0.0), smallest(0.0), index(0.0);
         team.for_each_tile(length, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
