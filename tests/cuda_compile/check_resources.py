@@ -37,8 +37,8 @@ def resources(source, architecture, command):
         ptx = (pathlib.Path(folder) / pathlib.Path(source).stem).with_suffix(".ptx").read_text()
     wide = {}
     for part in ptx.split(".entry ")[1:]:
-        wide[part.split("(")[0].strip()] = {f"wide_{what}s": len(re.findall(rf"{what[:2]}\.global\.\w*\.?v4\.\w32|{what[:2]}\.global\.v2\.\w64", part))
-                                            for what in ("load", "store")}
+        accesses = lambda kind: len(re.findall(rf"{kind}\.global\.(?:v4\.\w32|v2\.\w64)", part))
+        wide[part.split("(")[0].strip()] = {"wide_loads": accesses("ld"), "wide_stores": accesses("st")}
     found = {}
     for part in built.stdout.split("Compiling entry function '")[1:]:
         mangled = part.split("'")[0]

@@ -120,7 +120,7 @@ struct row_team {
     using mask = lane_mask<lanes_of_thread>;
 
     /// Of one row, in flight before the first is needed.
-    static constexpr int loads_at_once = 2;
+    static constexpr int loads_at_once = lanes_of_thread == 4 ? 4 : 2;
 
     double* in_block;           ///< shared memory, of places_in_block numbers
     void* in_common = nullptr;  ///< shared memory of the team's part in the block, for common
