@@ -10,8 +10,10 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(DISTILL_DEVELOPMENT_FLAGS "" CACHE STRING "Flags of the project's own targets: sanitizers, -ffast-math, -fno-exceptions")
 
 add_library(distill_development INTERFACE)
-target_compile_options(distill_development INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
-                                                     ${DISTILL_DEVELOPMENT_FLAGS})
+target_compile_options(
+  distill_development
+  INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wshadow;-Werror;${DISTILL_DEVELOPMENT_FLAGS}>"
+            "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler -Wall,-Wextra>")
 target_link_options(distill_development INTERFACE ${DISTILL_DEVELOPMENT_FLAGS})
 target_link_libraries(distill_development INTERFACE distill::distill)
 
@@ -21,3 +23,19 @@ function(distill_program NAME)
   add_executable(${NAME} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${NAME} PRIVATE distill_development ${ARG_LINK})
 endfunction()
+
+option(DISTILL_CUDA "Build programs for a GPU with nvcc: the suite gpu, and the benchmarks of the CUDA backend" OFF)
+if(DISTILL_CUDA)
+  # PTX of one architecture, in one pass of the compiler: the driver translates it for whatever device runs it, from compute
+  # capability 8.0 on.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+    set(CMAKE_CUDA_ARCHITECTURES 80-virtual)
+  endif()
+  if(DISTILL_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${DISTILL_CCACHE})
+  endif()
+  enable_language(CUDA)
+  # Eigen is the host's alone here: its annotations for nvcc are warnings of CUDA 13.
+  target_compile_definitions(distill_development INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:EIGEN_NO_CUDA>)
+  target_link_libraries(distill_development INTERFACE distill::cuda)
+endif()

@@ -64,6 +64,9 @@ struct user_miss : distill::token_term<user_miss> {
     }
 };
 
+// A value alone without a type of its own, p (log p - log q)^2 / 2. nvcc loses lambdas in a function whose type is deduced.
+inline constexpr auto user_lambda = [](const auto& e) { return 0.5 * e.p * e.log_ratio * e.log_ratio; };
+
 inline auto vocabulary_catalogue() {
     using namespace distill;
     return std::make_tuple(
@@ -89,8 +92,7 @@ inline auto vocabulary_catalogue() {
         listed{"uniform_cross_entropy", nature::functional, uniform_cross_entropy{}},                             //
         listed{"user: squared_hellinger", nature::divergence, user_squared_hellinger{}, near_equality::cancels},  //
         listed{"user: value alone", nature::divergence, user_jeffreys{}},                                         //
-        listed{"user: lambda", nature::divergence,
-               term_from{[](const auto& e) { return 0.5 * e.p * e.log_ratio * e.log_ratio; }}},  //
+        listed{"user: lambda", nature::divergence, term_from{user_lambda}},                                       //
         listed{"sum of three", nature::divergence, 0.5 * forward_kl{} + 0.3 * reverse_kl{} + 2.0 * jensen_shannon{0.25}});
 }
 

@@ -35,11 +35,15 @@ template <int Width, bool Upper>
 DISTILL_INLINE void widen(const void* source, typename halfwords<Width>::words& words) {
     typename halfwords<Width>::type narrow;
     std::memcpy(&narrow, source, sizeof narrow);
+#if defined(__CUDACC__)  // nvcc drops the dots of a pack among a builtin's arguments
+    words = __builtin_convertvector(narrow, typename halfwords<Width>::words) << (Upper ? 16u : 0u);
+#else
     [&]<int... I>(std::integer_sequence<int, I...>) DISTILL_INLINE_LAMBDA {
         const auto wide = __builtin_shufflevector(narrow, decltype(narrow){}, (I % 2 == Upper ? I / 2 : Width)...);
         std::memcpy(&words, &wide, sizeof words);
     }
     (std::make_integer_sequence<int, 2 * Width>{});
+#endif
 }
 
 template <int Width>
