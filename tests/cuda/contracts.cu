@@ -152,8 +152,19 @@ TEST_CASE("in place has the bits of elsewhere; accumulated is added to what is t
 template <class Element>
 void holds_for_type(double allowed, double rounding) {
     auto random = engine("cuda: element types");
-    const filled_rows in = stored_rows<Element>(random_rows(random, 3, 260));
-    agree(on_device<Element>(objective, token_mean{}, in), on_reference(objective, token_mean{}, in), allowed, rounding);
+    const auto holds = [&](const auto& o, const filled_rows& in) {
+        for (const placement& logits : {placement{}, placement{3, 1}})
+            agree(on_device<Element>(o, token_mean{}, in, {.logits = logits, .gradient = logits}),
+                  on_reference(o, token_mean{}, in), allowed, rounding);
+    };
+    for (const std::size_t vocabulary : {33u, 260u, 3000u, 20000u}) {
+        CAPTURE(vocabulary);
+        const filled_rows in = stored_rows<Element>(random_rows(random, vocabulary > 10000 ? 1 : 3, vocabulary));
+        holds(objective, in);
+        holds(forward_kl{}, in);
+        holds(jensen_shannon{}, in);
+        holds(teacher_guidance{}, in);
+    }
 }
 
 TEST_CASE("half and bfloat16 are storage, with one rounding; double is computed in double") {

@@ -230,8 +230,8 @@ __global__ void __launch_bounds__(most_threads) write_result(const Call call, un
 
 }  // namespace device
 
-/// A CUDA function that failed: `distill: run_rows failed: cudaErrorInvalidConfiguration, invalid configuration
-/// argument`. Without exceptions the message goes to the error handler.
+/// A CUDA function or a kernel's launch that failed: `distill: run_rows failed: cudaErrorInvalidConfiguration, invalid
+/// configuration argument`. Without exceptions the message goes to the error handler.
 class cuda_error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -257,11 +257,13 @@ struct workspace {
 /// enqueue calls, each with a workspace of its own.
 ///
 /// Errors: what the host can see is refused before anything is enqueued. What only the device sees makes its row NaN and is
-/// counted in nonfinite_rows: token ids out of range, weights and row temperatures outside their domain; offsets out of order
+/// counted in nonfinite_rows: token ids out of range or twice in a set, weights and row temperatures outside their domain; offsets out of order
 /// do so for every row. A CUDA function that fails is named.
 ///
-/// Determinism: run to run, on one kind of device, the same input gives the same bits. A row's bits depend on the row alone
-/// where shares_rows is false; else also on how many blocks share it, and so on the number of rows. Sums run in float for float and 16-bit logits and in double where one of the logits or the gradient is double.
+/// Determinism: run to run, on one kind of device, the same input at the same addresses gives the same bits. A row's bits depend
+/// on the row alone where shares_rows is false, and on whether its addresses are multiples of 16; else also on how many blocks
+/// share it, and so on the number of rows. Sums run in float for float and 16-bit logits and in double where one of the logits
+/// or the gradient is double.
 struct cuda {
     static constexpr bool runs_on_device = true;
 
@@ -338,8 +340,7 @@ private:
 
     /// Short rows: a warp each, and as many of them in a block as leaves no multiprocessor without one. Long rows: a block each,
     /// of whole warps, as few as give every thread two loads. Fewer than half as many long rows as multiprocessors: several
-    /// blocks each, all of which run at the same time. A row that has a block's
-    /// shared memory to itself is not shared.
+    /// blocks each, all of which run at the same time. A row that has a block's shared memory to itself is not shared.
     template <unsigned MostRowsInBlock>
     static constexpr row_shape shape_of(std::ptrdiff_t rows, std::ptrdiff_t vocabulary, int lanes, int multiprocessors,
                                         bool may_share) {

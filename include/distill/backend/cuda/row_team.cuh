@@ -139,11 +139,11 @@ struct row_team {
     struct tile {
         std::ptrdiff_t begin, end;
     };
-    /// A thread's lanes are at entries index, index + 1, ... of rows whose addresses allow vectors.
+    /// A thread's lanes are at entries index, index + 1, ... of rows that allow vectors.
     struct place {
         std::ptrdiff_t index;
     };
-    /// Lanes [0, count), of rows at any address.
+    /// Lanes [0, count), of any rows.
     struct part_place {
         std::ptrdiff_t index;
         int count;
@@ -193,6 +193,7 @@ struct row_team {
     }
     template <class Element>
     DISTILL_INLINE number load(const Element* row, const part_place& at) const {
+        if (loads_vectors && at.count == lanes_of_thread) return load(row, place{at.index});
         number x(masked_logit);
         for (int i = 0; i < lanes_of_thread; ++i)
             if (i < at.count) x.lane[i].value = static_cast<Real>(row[at.index + i]);
@@ -210,6 +211,7 @@ struct row_team {
     }
     template <class Element>
     DISTILL_INLINE void store(Element* row, const part_place& at, const number& x) const {
+        if (loads_vectors && at.count == lanes_of_thread) return store(row, place{at.index}, x);
         for (int i = 0; i < lanes_of_thread; ++i)
             if (i < at.count) row[at.index + i] = kernel::to_element<Element>(x.lane[i].value);
     }
@@ -328,5 +330,7 @@ private:
         return exchange == nullptr ? all : in_block[place_of_row];
     }
 };
+
+#undef DISTILL_UNROLL
 
 }  // namespace distill::device
