@@ -89,8 +89,9 @@ TEST_CASE("rows that are not shared have the bits of the row alone; a device wit
          {&one.weights, &one.old_log_probs, &one.teacher_log_probs, &one.advantages, &one.sequence_log_ratios})
         values->resize(1);
     for (auto* values : {&one.tokens, &one.teacher_tokens, &one.labels}) values->resize(1);
-    const device_answer among = on_device<float>(objective, token_sum{}, six, {.shares_rows = false}),
-                        alone = on_device<float>(objective, token_sum{}, one, {.shares_rows = false});
+    const cuda shares_none{.shares_rows = false};
+    const device_answer among = on_device<float>(objective, token_sum{}, six, {}, no_soft_cap{}, shares_none),
+                        alone = on_device<float>(objective, token_sum{}, one, {}, no_soft_cap{}, shares_none);
     CHECK(alone.row_losses[0] == among.row_losses[0]);
     CHECK(std::equal(alone.gradient.begin(), alone.gradient.end(), among.gradient.begin()));
 #ifdef DISTILL_CUDA_EMULATION

@@ -96,14 +96,14 @@ filled_rows stored_rows(filled_rows in) {
 struct device_call_options {
     distill::temperature temperature{};
     placement logits{}, gradient{};
-    bool in_place = false, adds = false, zeroes_padding = false, shares_rows = true;
+    bool in_place = false, adds = false, zeroes_padding = false;
     std::vector<std::int64_t> sequence_offsets{}, top_tokens{};
     std::vector<double> temperatures{}, coefficients{}, top_log_probs{};
 };
 
-template <class Element, class Objective, class Reduction, class Caps = distill::no_soft_cap>
+template <class Element, class Objective, class Reduction, class Caps = distill::no_soft_cap, class Backend = distill::cuda>
 device_answer on_device(const Objective& objective, const Reduction& reduction, const filled_rows& in,
-                        const device_call_options& options = {}, const Caps& caps = {}) {
+                        const device_call_options& options = {}, const Caps& caps = {}, Backend backend = {}) {
     const std::size_t rows = in.rows, vocabulary = in.vocabulary;
     const auto matrix = [&](const device_vector<Element>& memory, placement at) {
         return distill::logits_view<Element>{memory.data() + at.offset, rows, vocabulary, vocabulary + at.padding};
@@ -134,19 +134,18 @@ device_answer on_device(const Objective& objective, const Reduction& reduction, 
                                         .top_tokens = {top_tokens.data(), top_tokens.size()},
                                         .top_log_probs = {top_log_probs.data(), top_log_probs.size()},
                                         .sequence_log_ratios = {ratios.data(), ratios.size()}};
-    const distill::loss sizing{objective, distill::cuda{}, reduction, options.temperature, caps};
+    const distill::loss sizing{objective, backend, reduction, options.temperature, caps};
     const device_vector<unsigned char> memory(sizing.workspace_bytes(batch));
-    cudaStream_t stream{};
-    hold(cudaStreamCreate(&stream));
-    const distill::loss f{objective, distill::cuda{stream, {memory.data(), memory.size()}, options.shares_rows}, reduction,
-                          options.temperature, caps};
+    hold(cudaStreamCreate(&backend.stream));
+    backend.memory = {memory.data(), memory.size()};
+    const distill::loss f{objective, backend, reduction, options.temperature, caps};
     distill::gradient<Element> destination =
         options.in_place ? matrix(student, options.logits) : matrix(elsewhere, options.gradient);
     destination.adds = options.adds;
     destination.zeroes_padding = options.zeroes_padding;
     f.per_token(batch, std::span(row_losses.data(), rows), destination, result.data());
-    hold(cudaStreamSynchronize(stream));
-    hold(cudaStreamDestroy(stream));
+    hold(cudaStreamSynchronize(backend.stream));
+    hold(cudaStreamDestroy(backend.stream));
 
     const auto [padding, offset] = options.in_place ? options.logits : options.gradient;
     const std::vector<Element> written = (options.in_place ? student : elsewhere).values();

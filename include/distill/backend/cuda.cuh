@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -102,15 +103,14 @@ __global__ void __launch_bounds__(threads_of_warps) weigh_sequences(const Call c
     const launched<Call> at{call, workspace};
     const auto& offsets = call.in.sequence_offsets;
     const auto weigher = call.weigher();
-    const std::ptrdiff_t sequences = layout_of(call).sequences, warps = gridDim.x * (blockDim.x / warp_size);
-    for (std::ptrdiff_t s = blockIdx.x * (blockDim.x / warp_size) + threadIdx.x / warp_size; s < sequences; s += warps) {
-        double weight = 0.0;
-        const std::int64_t end = offsets[s + 1] < call.in.student.rows ? offsets[s + 1] : call.in.student.rows;
-        for (std::int64_t row = (offsets[s] < 0 ? 0 : offsets[s]) + threadIdx.x % warp_size; row < end; row += warp_size)
-            weight += weigher.own_weight(static_cast<std::ptrdiff_t>(row));
-        for (int distance = warp_size / 2; distance > 0; distance /= 2) weight += from_lane_across(weight, distance);
-        if (threadIdx.x % warp_size == 0) at.sequence_weights()[s] = weight;
-    }
+    const std::ptrdiff_t s = std::ptrdiff_t{blockIdx.x} * (threads_of_warps / warp_size) + threadIdx.x / warp_size;
+    if (s >= layout_of(call).sequences) return;
+    double weight = 0.0;
+    const std::int64_t end = offsets[s + 1] < call.in.student.rows ? offsets[s + 1] : call.in.student.rows;
+    for (std::int64_t row = (offsets[s] < 0 ? 0 : offsets[s]) + threadIdx.x % warp_size; row < end; row += warp_size)
+        weight += weigher.own_weight(static_cast<std::ptrdiff_t>(row));
+    for (int distance = warp_size / 2; distance > 0; distance /= 2) weight += from_lane_across(weight, distance);
+    if (threadIdx.x % warp_size == 0) at.sequence_weights()[s] = weight;
 }
 
 /// One block: what is known of the rows before any logit is read.
@@ -178,35 +178,31 @@ __global__ void __launch_bounds__(most_threads, 2)
     run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
     DISTILL_STATIC_SHARED(in_common, typename Call::common_type[most_rows_in_block<Call>]);
+    const std::ptrdiff_t row = std::ptrdiff_t{blockIdx.x / blocks_of_row} * blockDim.y + threadIdx.y;
+    if (row >= call.in.student.rows) return;  // a warp's row in a block of several
     const launched<Call> at{call, workspace};
     const call_totals totals = at.totals();
     const auto job = call.with_denominator(totals.denominator);
-    const std::ptrdiff_t first = std::ptrdiff_t{blockIdx.x / blocks_of_row} * blockDim.y + threadIdx.y;
-    const std::ptrdiff_t step = std::ptrdiff_t{gridDim.x / blocks_of_row} * blockDim.y;
-    row_team<Real, Lanes> team{in_block, in_common + threadIdx.y, blocks_of_row == 1 ? nullptr : at.exchanges() + first,
+    row_team<Real, Lanes> team{in_block, in_common + threadIdx.y, blocks_of_row == 1 ? nullptr : at.exchanges() + row,
                                blocks_of_row, blockIdx.x % blocks_of_row};
-    for (std::ptrdiff_t row = first; row < call.in.student.rows; row += step) {
-        kernel::row_sums sums;
-        double loss = quiet_nan();
-        team.loads_vectors = allows_vectors(team, job, row);
-        if (totals.offsets_in_order && kernel::is_readable(team, call, row)) {
-            const double own = job.weigher.own_weight(row);
-            const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
-            const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
-            if (outcome.finite) loss = outcome.loss;
-            sums = kernel::sums_of_row(outcome, weight);
-        } else {
-            sums.nonfinite_rows = 1;
-            kernel::fill_gradient(team, job, row, quiet_nan());
-        }
-        team.loads_vectors = false;
-        kernel::fill_padding(team, job, row);
-        if (team.leads()) {
-            at.records()[row] = sums;
-            job.store_row_loss(row, loss);
-        }
-        team.synchronize();
+    team.loads_vectors = allows_vectors(team, job, row);
+    kernel::row_sums sums;
+    double loss = quiet_nan();
+    if (totals.offsets_in_order && kernel::is_readable(team, call, row)) {
+        const double own = job.weigher.own_weight(row);
+        const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
+        const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
+        if (outcome.finite) loss = outcome.loss;
+        sums = kernel::sums_of_row(outcome, weight);
+    } else {
+        sums.nonfinite_rows = 1;
+        kernel::fill_gradient(team, job, row, quiet_nan());
     }
+    team.loads_vectors = false;
+    kernel::fill_padding(team, job, row);
+    if (!team.leads()) return;
+    at.records()[row] = sums;
+    job.store_row_loss(row, loss);
 }
 
 /// One block: the rows' records, a thread's rows first, then the threads in the order of the block's sum.
@@ -288,7 +284,7 @@ struct cuda {
 
         if (sequences > 0) {
             constexpr unsigned warps = device::threads_of_warps / device::warp_size;
-            DISTILL_LAUNCH((device::weigh_sequences<Call>), at_most_a_grid((sequences + warps - 1) / warps),
+            DISTILL_LAUNCH((device::weigh_sequences<Call>), blocks((sequences + warps - 1) / warps),
                            device::threads_of_warps, 0, stream, call, space);
             if (!fine("weigh_sequences", cudaGetLastError())) return;
         }
@@ -333,9 +329,10 @@ private:
                                                               ? sizeof(Real)
                                                               : sizeof(typename Call::job_type::student_type));
 
-    static constexpr unsigned at_most_a_grid(std::ptrdiff_t blocks) {
-        constexpr std::ptrdiff_t most = (std::ptrdiff_t{1} << 31) - 1;
-        return static_cast<unsigned>(blocks < most ? blocks : most);
+    /// More than a grid has are refused by the launch.
+    static constexpr unsigned blocks(std::ptrdiff_t wanted) {
+        constexpr std::ptrdiff_t most = std::numeric_limits<unsigned>::max();
+        return static_cast<unsigned>(wanted < most ? wanted : most);
     }
 
     /// Short rows: a warp each, and as many of them in a block as leaves no multiprocessor without one. Long rows: a block each,
@@ -349,8 +346,7 @@ private:
             constexpr std::ptrdiff_t most = MostRowsInBlock;
             const std::ptrdiff_t wanted = (rows + multiprocessors - 1) / multiprocessors,
                                  warps = wanted < most ? wanted : most;
-            return {dim3(at_most_a_grid((rows + warps - 1) / warps)), dim3(device::warp_size, static_cast<unsigned>(warps)),
-                    1};
+            return {dim3(blocks((rows + warps - 1) / warps)), dim3(device::warp_size, static_cast<unsigned>(warps)), 1};
         }
         constexpr std::ptrdiff_t most_warps = device::most_threads / device::warp_size;
         const std::ptrdiff_t wanted = (vocabulary + 2 * entries_of_warp - 1) / (2 * entries_of_warp);
@@ -361,7 +357,7 @@ private:
             shares = idle < useful ? idle : useful;
             shares = shares < 1 ? 1 : shares > device::most_blocks_of_row ? device::most_blocks_of_row : shares;
         }
-        return {dim3(at_most_a_grid(rows * shares)), block, static_cast<unsigned>(shares)};
+        return {dim3(blocks(rows * shares)), block, static_cast<unsigned>(shares)};
     }
 };
 

@@ -137,7 +137,8 @@ private:
     /// every entry outside has a part p_j h_t / p_t of it: the same as h_t / p_t less in the moment, and p_j h_t / p_t less at
     /// every token of the set.
     template <class Term>
-    DISTILL_INLINE constexpr set_outcome look_at_token_set(const weighted<Term>& t, int group, single_entry* entries) const {
+    DISTILL_INLINE constexpr set_outcome look_at_token_set(const weighted<Term>& t, std::size_t group,
+                                                           single_entry* entries) const {
         const auto entry_at = [&](std::size_t i) DISTILL_INLINE_LAMBDA {
             const double log_p = student[group].log_probability(single_logit<real>(in.student, in.set_token(i)));
             const double given = in.set_log_prob(i);
@@ -165,7 +166,7 @@ private:
             const double dlogp = t.weight * (s.dlogp.value - e.p.value * per_mass);
             of_tokens.value += s.value.value;
             of_tokens.dlogp += dlogp;
-            entries[i] = {in.set_token(i), dlogp, 0.0, group, false};
+            entries[i] = {in.set_token(i), dlogp, 0.0, static_cast<int>(group), false};
         });
         return {rest.value.value + team.sum_of_threads(of_tokens.value), team.sum_of_threads(of_tokens.dlogp)};
     }
