@@ -3,37 +3,10 @@
 #include <fstream>
 #include <string>
 
+#include "table.hpp"
 #include "workload.hpp"
 
 namespace {
-
-// A question is what stands before the slash of a benchmark's name.
-class table : public benchmark::BenchmarkReporter {
-public:
-    bool ReportContext(const Context&) override { return true; }
-    void ReportRuns(const std::vector<Run>& runs) override {
-        for (const Run& run : runs) {
-            if (run.run_type == Run::RT_Aggregate) continue;
-            const std::string& name = run.run_name.function_name;
-            const std::size_t slash = name.find('/');
-            if (const std::string question = name.substr(0, slash); question != question_) {
-                std::printf("\n%-44s %10s %8s %8s %8s\n", question.c_str(), "ns/entry", "GB/s", "x floor", "peak MB");
-                question_ = question;
-            }
-            const std::string variant = "  " + name.substr(slash + 1);
-            if (run.error_occurred) {
-                std::printf("%-44s %s\n", variant.c_str(), run.error_message.c_str());
-                continue;
-            }
-            std::printf("%-44s %10.3f %8.1f %8.2f %8.1f\n", variant.c_str(), run.counters.at("ns/entry").value,
-                        run.counters.at("GB/s").value, run.counters.at("x floor").value, run.counters.at("peak MB").value);
-            std::fflush(stdout);
-        }
-    }
-
-private:
-    std::string question_;
-};
 
 std::string processor() {
     std::ifstream about("/proc/cpuinfo");
@@ -81,7 +54,7 @@ int main(int argc, char** argv) {
         "Loss and gradient, unless it says value, on %s with %s. x floor: the time, over that of g = z - w on the same\n"
         "buffers (a read of both for values, a copy where it says so). peak MB: memory beside the buffers.\n",
         machine.c_str(), instruction_set_in_use());
-    table lines;
+    bench::table lines({{"ns/entry", 10, 3}, {"GB/s", 8, 1}, {"x floor", 8, 2}, {"peak MB", 8, 1}});
     benchmark::RunSpecifiedBenchmarks(&lines);
     return 0;
 }
