@@ -50,11 +50,18 @@ DISTILL_INLINE void narrow(const typename halfwords<Width>::words& words, void* 
 
 }  // namespace detail
 
+/// Not by memcpy, which makes integers of them to clang: it then takes a comparison and a move for every maximum.
+template <class Float, int Width>
+DISTILL_INLINE pack<Float, Width> load_lanes(const Float* source) {
+    typedef Float unaligned __attribute__((vector_size(sizeof(Float) * Width), aligned(alignof(Float)), may_alias));
+    pack<Float, Width> p;
+    p.lanes = *reinterpret_cast<const unaligned*>(source);
+    return p;
+}
+
 template <int Width>
 DISTILL_INLINE pack<float, Width> load_floats(const float* source) {
-    pack<float, Width> p;
-    std::memcpy(&p.lanes, source, sizeof p.lanes);
-    return p;
+    return load_lanes<float, Width>(source);
 }
 
 template <int Width>
@@ -125,9 +132,7 @@ DISTILL_INLINE pack<Float, Width> load(const Element* source) {
     if constexpr (std::is_same_v<Float, float>) {
         return load_floats<Width>(source);
     } else if constexpr (std::is_same_v<Element, double>) {
-        pack<double, Width> p;
-        std::memcpy(&p.lanes, source, sizeof p.lanes);
-        return p;
+        return load_lanes<double, Width>(source);
     } else {
         return pack<double, Width>::from(
             __builtin_convertvector(load_floats<Width>(source).lanes, typename pack<double, Width>::floats));
