@@ -1,12 +1,12 @@
-"""Everything that a loop calls on packs of lanes is inlined into it, with the flags that consumers use.
+"""Everything that a loop calls on vectors is inlined into it, with the flags that consumers use.
 
 usage: check.py SOURCE COMPILER FLAGS...
 
-A function on packs that stands outside the loop of its instruction set runs with the consumer's default instructions: right,
+A function on vectors that stands outside the loop of its instruction set runs with the consumer's default instructions: right,
 and several times as slow. Such a function would have a symbol of its own.
 
 And no loop on floats takes a vector apart and works on its lanes one by one. A loop that does puts the vector together again
-with vunpcklps, which no other code of it needs.
+with vunpcklps or vpinsrd, which no other code of it needs.
 """
 
 import platform
@@ -20,11 +20,11 @@ def output_of(*command):
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()
 
 
-def functions_on_packs(compiled):
+def functions_on_vectors(compiled):
     symbols = output_of("nm", "--demangle", "--defined-only", compiled)
     functions = [line for line in symbols if line.split(maxsplit=2)[1] in "tTwW"]
     assert any("distill" in line for line in functions), "the source calls nothing of the library"
-    return [line for line in functions if "simd::pack<" in line]
+    return [line for line in functions if "simd::pack<" in line or "__vector(" in line]
 
 
 def loops_in_lanes(compiled):
@@ -35,7 +35,7 @@ def loops_in_lanes(compiled):
         if line.endswith(">:"):
             loop = line if "run_avx512" in line else None
             counts |= {loop: 0}
-        elif "vunpcklps" in line:
+        elif "vunpcklps" in line or "vpinsrd" in line:
             counts[loop] = counts.get(loop, 0) + 1
     counts.pop(None, None)
     assert counts, "the source has no loop for AVX-512"
@@ -46,7 +46,7 @@ def faults(source, command, flags):
     with tempfile.TemporaryDirectory() as directory:
         compiled = str(Path(directory) / "compiled.o")
         subprocess.run([*command, *flags, "-c", source, "-o", compiled], check=True)
-        yield from (f"not inlined: {line}" for line in functions_on_packs(compiled))
+        yield from (f"not inlined: {line}" for line in functions_on_vectors(compiled))
         yield from (f"lanes one by one: {line}" for line in loops_in_lanes(compiled))
 
 

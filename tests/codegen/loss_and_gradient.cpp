@@ -18,8 +18,8 @@ struct value_alone : distill::term<value_alone> {
     }
 };
 
-template <class Objective>
-double run(const Objective& objective, const distill::batch<float>& in, const distill::logits_view<float>& gradient) {
+template <class Objective, class Element>
+double run(const Objective& objective, const distill::batch<Element>& in, const distill::logits_view<Element>& gradient) {
     const distill::loss f{objective, distill::eigen{}, distill::token_mean{}};
     return f(in).value + f(in, gradient).value;
 }
@@ -30,4 +30,11 @@ double run_all(const distill::batch<float>& in, const distill::logits_view<float
     using namespace distill;
     return run(jensen_shannon{0.5}, in, gradient) + run(alpha_beta{} + reverse_kl{}, in, gradient) +
            run(by_hand{} + 0.5 * value_alone{}, in, gradient) + run(tgpo{}, in, gradient);
+}
+
+double run_half(const distill::batch<Eigen::half>& in, const distill::logits_view<Eigen::half>& gradient) {
+    return run(distill::forward_kl{}, in, gradient);
+}
+double run_bfloat16(const distill::batch<Eigen::bfloat16>& in, const distill::logits_view<Eigen::bfloat16>& gradient) {
+    return run(distill::forward_kl{}, in, gradient);
 }

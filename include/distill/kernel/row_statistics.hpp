@@ -87,10 +87,9 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
                         for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);
                         return exponentials;
                     });
-                const double raised = team.maximum(lane_maximum);
-                again = raised > found.maximum;
+                again = team.any(lane_maximum > reference);
                 if (again)
-                    raise_maximum(raised);
+                    raise_maximum(team.maximum(lane_maximum));
                 else
                     for (std::size_t t = 0; t != Temperatures; ++t) found.sums[t] += of_tile[t];
             }

@@ -15,19 +15,28 @@ enum class instruction_set { baseline, avx2, avx512 };
 
 namespace simd {
 
-#if defined(__x86_64__) && !defined(DISTILL_BASELINE_ONLY)
-#define DISTILL_TARGET_AVX2 __attribute__((target("avx2,fma")))
-#define DISTILL_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
+#if defined(__x86_64__)
+#define DISTILL_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define DISTILL_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 #endif
 
 /// Bytes of a vector register under the consumer's own flags. It is a template argument of everything compiled with them:
 /// translation units with different flags do not share symbols.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 inline constexpr int baseline_bytes = 64;
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 inline constexpr int baseline_bytes = 32;
 #else
 inline constexpr int baseline_bytes = 16;
+#endif
+
+#if defined(__x86_64__)
+/// Of the processor; clang 14 does not know it by name.
+inline bool supports_f16c() {
+    unsigned leaf = 1, ebx, features = 0, edx;
+    asm("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(features), "=d"(edx));
+    return (features >> 29 & 1u) != 0;
+}
 #endif
 
 /// What this machine and its operating system can run, asked once.
@@ -35,7 +44,7 @@ inline instruction_set widest_supported() {
 #if defined(__x86_64__)
     static const instruction_set widest = [] {
         __builtin_cpu_init();
-        const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && supports_f16c();
         const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
         return avx512 ? instruction_set::avx512 : avx2 ? instruction_set::avx2 : instruction_set::baseline;
@@ -51,7 +60,7 @@ template <int Bytes, class Loop>
 DISTILL_FLATTEN void run_baseline(const Loop& loop) {
     loop.template operator()<Bytes>();
 }
-#if defined(DISTILL_TARGET_AVX512)
+#if defined(__x86_64__) && !defined(DISTILL_BASELINE_ONLY)
 template <class Loop>
 DISTILL_TARGET_AVX512 DISTILL_FLATTEN void run_avx512(const Loop& loop) {
     loop.template operator()<64>();
@@ -66,7 +75,7 @@ DISTILL_TARGET_AVX2 DISTILL_FLATTEN void run_avx2(const Loop& loop) {
 /// supports and `limit` allows. The loop's call operator is always inlined.
 template <class Loop>
 void dispatch(instruction_set limit, const Loop& loop) {
-#if defined(DISTILL_TARGET_AVX512)
+#if defined(__x86_64__) && !defined(DISTILL_BASELINE_ONLY)
     if constexpr (baseline_bytes < 64) {
         const instruction_set chosen = widest_supported() < limit ? widest_supported() : limit;
         if (chosen == instruction_set::avx512) return run_avx512(loop);

@@ -6,6 +6,8 @@
 /// Nothing relies on NaN, infinity or the order of additions, so -ffast-math changes no contract.
 #pragma once
 
+#include <distill/backend/simd/instruction.hpp>
+
 #include <distill/core/config.hpp>
 
 #include <array>
@@ -17,15 +19,6 @@
 #include <type_traits>
 
 namespace distill::simd {
-
-/// The vector types of a width in lanes.
-template <class Float, int Width>
-struct vectors {
-    using integer = std::conditional_t<sizeof(Float) == 4, std::int32_t, std::int64_t>;
-    typedef Float floats __attribute__((vector_size(sizeof(Float) * Width)));
-    typedef integer integers __attribute__((vector_size(sizeof(Float) * Width)));
-    typedef std::make_unsigned_t<integer> naturals __attribute__((vector_size(sizeof(Float) * Width)));
-};
 
 /// One truth value per lane: all bits set, or none.
 template <class Float, int Width>
@@ -160,6 +153,12 @@ struct pack {
         v &= magnitude_bits;
         return from_bits(u < v ? v : u);
     }
+    /// Neither infinity nor NaN.
+    friend DISTILL_INLINE mask_type is_finite(const pack& a) {
+        integers v;
+        a.bits(v);
+        return mask_type::from((v & static_cast<integer>(magnitude_bits)) < infinity_bits);
+    }
     /// NaN of either sign.
     friend DISTILL_INLINE mask_type is_nan(const pack& a) {
         integers v;
@@ -218,9 +217,14 @@ DISTILL_INLINE double horizontal_min(const pack<Float, Width>& a) {
 
 template <class Float, int Width>
 DISTILL_INLINE bool any(const mask<Float, Width>& m) {
-    typename vectors<Float, Width>::integer found = 0;
-    for (int i = 0; i < Width; ++i) found |= m.lanes[i];
-    return found != 0;
+    if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
+        const typename vectors<Float, Width>::integers zeros{};
+        return any_greater(zeros, m.lanes);
+    } else {
+        typename vectors<Float, Width>::integer found = 0;
+        for (int i = 0; i < Width; ++i) found |= m.lanes[i];
+        return found != 0;
+    }
 }
 
 }  // namespace distill::simd

@@ -1,0 +1,75 @@
+/// Single instructions that compilers make of no vector expression.
+///
+/// Each function has the target of its instruction; it is called from loops whose target includes that one, and inlined into
+/// them. Vectors go by reference: what stands between the loop and the function has no target, and could not pass one by value.
+/// Not DISTILL_INLINE, which clang refuses across targets: without optimisation it is a call.
+///
+/// Assembly, since the compilers' own names for instructions change with their versions, and <immintrin.h> takes g++ two fifths of
+/// the time that it takes to parse this library.
+#pragma once
+
+#include <distill/backend/simd/instruction_set.hpp>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace distill::simd {
+
+/// The vector types of a width in lanes.
+template <class Float, int Width>
+struct vectors {
+    using integer = std::conditional_t<sizeof(Float) == 4, std::int32_t, std::int64_t>;
+    typedef Float floats __attribute__((vector_size(sizeof(Float) * Width)));
+    typedef integer integers __attribute__((vector_size(sizeof(Float) * Width)));
+    typedef std::make_unsigned_t<integer> naturals __attribute__((vector_size(sizeof(Float) * Width)));
+};
+
+/// The loop that works on so many floats at a time has the instructions below.
+#if defined(__x86_64__)
+template <int Width>
+inline constexpr bool has_instructions = Width == 8 || Width == 16;
+#else
+template <int Width>
+inline constexpr bool has_instructions = false;
+#endif
+
+/// 16-bit elements in memory.
+template <int Width>
+struct halfwords_in_memory {
+    typedef std::uint16_t type __attribute__((vector_size(2 * Width), aligned(2), may_alias));
+};
+
+#if defined(__x86_64__)
+
+/// From IEEE half, exactly.
+DISTILL_TARGET_AVX2 inline void load_halves(const void* source, vectors<float, 8>::floats& x) {
+    asm("vcvtph2ps {%1, %0|%0, %1}" : "=v"(x) : "m"(*static_cast<const halfwords_in_memory<8>::type*>(source)));
+}
+DISTILL_TARGET_AVX512 inline void load_halves(const void* source, vectors<float, 16>::floats& x) {
+    asm("vcvtph2ps {%1, %0|%0, %1}" : "=v"(x) : "m"(*static_cast<const halfwords_in_memory<16>::type*>(source)));
+}
+
+/// To IEEE half, rounded to nearest even.
+DISTILL_TARGET_AVX2 inline void store_halves(void* destination, const vectors<float, 8>::floats& x) {
+    asm("vcvtps2ph {$0, %1, %0|%0, %1, 0}" : "=m"(*static_cast<halfwords_in_memory<8>::type*>(destination)) : "v"(x));
+}
+DISTILL_TARGET_AVX512 inline void store_halves(void* destination, const vectors<float, 16>::floats& x) {
+    asm("vcvtps2ph {$0, %1, %0|%0, %1, 0}" : "=m"(*static_cast<halfwords_in_memory<16>::type*>(destination)) : "v"(x));
+}
+
+/// True where a lane of a is greater than that of b.
+DISTILL_TARGET_AVX2 inline bool any_greater(const vectors<float, 8>::integers& a, const vectors<float, 8>::integers& b) {
+    vectors<float, 8>::integers greater;
+    bool found;
+    asm("vpcmpgtd {%3, %2, %1|%1, %2, %3}\n\tvptest %1, %1" : "=@ccnz"(found), "=&x"(greater) : "x"(a), "x"(b));
+    return found;
+}
+DISTILL_TARGET_AVX512 inline bool any_greater(const vectors<float, 16>::integers& a, const vectors<float, 16>::integers& b) {
+    bool found;
+    asm("vpcmpgtd {%2, %1, %%k1|k1, %1, %2}\n\tkortestw {%%k1, %%k1|k1, k1}" : "=@ccnz"(found) : "v"(a), "v"(b) : "k1");
+    return found;
+}
+
+#endif
+
+}  // namespace distill::simd
