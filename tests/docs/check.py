@@ -95,8 +95,8 @@ def is_sentence(text: str) -> bool:
 
 
 def literals(header: str):
-    """The string literals of a header, those side by side joined."""
-    code = re.sub(r"//[^\n]*", "", header)
+    """The string literals of a header, those side by side joined, assembly left out."""
+    code = re.sub(r"(?s)\basm\(.*?\);", "", re.sub(r"//[^\n]*", "", header))
     for literal in re.findall(r'"([^"\n]*)"', re.sub(r'"\s*\n\s*"', "", code)):
         yield literal.removeprefix("distill: ").replace("`", "").strip(" ,:;")
 
