@@ -3,7 +3,6 @@
 #include "on_device.hpp"
 
 namespace distill_test {
-namespace {
 
 using namespace distill;
 
@@ -38,6 +37,8 @@ struct shaped {
         DISTILL_LAUNCH((device::write_result<Call>), 1, 64, 0, stream, call, space);
     }
 };
+
+namespace {
 
 template <class Objective>
 void agrees(const Objective& objective, std::size_t rows, const shaped& shape) {

@@ -10,6 +10,14 @@
 
 namespace distill {
 
+namespace detail {
+
+/// Thresholds that adaptive_kl tries in one sweep. Not in the function: nvcc writes std::array<double, head_tries> wherever it means
+/// another array of as many doubles.
+inline constexpr std::size_t head_tries = 7;
+
+}  // namespace detail
+
 /// Adaptive Kullback-Leibler divergence  w KL(q || p) + (1 - w) KL(p || q),  w the share of the gap |q - p| that lies on the
 /// teacher's head: its most probable tokens, as many as have a mass of at most mu together, the first always. w is found in
 /// each row and held constant.
@@ -56,7 +64,6 @@ private:
     /// sweep tries seven thresholds between the bounds known, in equal ratios, until the bounds agree to fp32's rounding.
     template <class Row>
     constexpr double smallest_in_head(const Row& row) const {
-        constexpr std::size_t tries = 7;
         constexpr double resolution = 1.0 + 1e-6;
         const double of_first = row.largest_q / resolution;
         if (head_mass >= 1.0) return 0.0;
@@ -64,21 +71,22 @@ private:
         // More than head_mass lies at or above low: V tokens below it have less than the rest.
         double low = (1.0 - head_mass) / static_cast<double>(row.vocabulary), high = row.largest_q * resolution;
         while (high > low * resolution) {
-            const double log_step = std::log(high / low) / static_cast<double>(tries + 1);
+            const double log_step = std::log(high / low) / static_cast<double>(detail::head_tries + 1);
             const auto threshold = [low, log_step](std::size_t i) {
                 return low * std::exp(log_step * static_cast<double>(i));
             };
-            std::array<double, tries> thresholds{};
-            for (std::size_t i = 0; i < tries; ++i) thresholds[i] = threshold(i + 1);
-            const auto masses = row.template sums<tries>([&thresholds](const auto& e) {
+            std::array<double, detail::head_tries> thresholds{};
+            for (std::size_t i = 0; i < detail::head_tries; ++i) thresholds[i] = threshold(i + 1);
+            const auto masses = row.template sums<detail::head_tries>([&thresholds](const auto& e) {
                 using number = std::remove_cvref_t<decltype(e.q)>;
-                std::array<number, tries> above;
-                for (std::size_t i = 0; i < tries; ++i) above[i] = select(e.q < number(thresholds[i]), number(0.0), e.q);
+                std::array<number, detail::head_tries> above;
+                for (std::size_t i = 0; i < detail::head_tries; ++i)
+                    above[i] = select(e.q < number(thresholds[i]), number(0.0), e.q);
                 return above;
             });
             std::size_t heavier = 0;  // the masses fall as the thresholds rise
             for (const double mass : masses) heavier += mass > head_mass ? 1 : 0;
-            if (heavier < tries) high = threshold(heavier + 1);
+            if (heavier < detail::head_tries) high = threshold(heavier + 1);
             if (heavier > 0) low = threshold(heavier);
         }
         // Clear of the last token left out, whose q the next sweep may round otherwise.

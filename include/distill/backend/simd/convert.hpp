@@ -50,6 +50,10 @@ DISTILL_INLINE void widen(const void* source, typename halfwords<Width>::words& 
 /// The upper or the lower halves of words.
 template <int Width, bool Upper>
 DISTILL_INLINE void narrow(const typename halfwords<Width>::words& words, void* destination) {
+#if defined(__CUDACC__)
+    const auto halves = __builtin_convertvector(words >> (Upper ? 16u : 0u), typename halfwords<Width>::type);
+    std::memcpy(destination, &halves, sizeof halves);
+#else
     typedef std::uint16_t all __attribute__((vector_size(4 * Width)));
     all wide;
     std::memcpy(&wide, &words, sizeof words);
@@ -58,6 +62,7 @@ DISTILL_INLINE void narrow(const typename halfwords<Width>::words& words, void* 
         std::memcpy(destination, &halves, sizeof halves);
     }
     (std::make_integer_sequence<int, Width>{});
+#endif
 }
 
 /// True where one of the words is above the bound; both are below 2^31.

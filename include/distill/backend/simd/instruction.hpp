@@ -59,7 +59,7 @@ DISTILL_TARGET_AVX512 inline void store_halves(void* destination, const vectors<
 
 /// True where a lane of a is greater than that of b.
 DISTILL_TARGET_AVX2 inline bool any_greater(const vectors<float, 8>::integers& a, const vectors<float, 8>::integers& b) {
-    vectors<float, 8>::integers greater;
+    [[maybe_unused]] vectors<float, 8>::integers greater;
     bool found;
     asm("vpcmpgtd {%3, %2, %1|%1, %2, %3}\n\tvptest %1, %1" : "=@ccnz"(found), "=&x"(greater) : "x"(a), "x"(b));
     return found;

@@ -33,7 +33,8 @@ inline constexpr int baseline_bytes = 16;
 #if defined(__x86_64__)
 /// Of the processor; clang 14 does not know it by name.
 inline bool supports_f16c() {
-    unsigned leaf = 1, ebx, features = 0, edx;
+    unsigned leaf = 1, features = 0;
+    [[maybe_unused]] unsigned ebx, edx;
     asm("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(features), "=d"(edx));
     return (features >> 29 & 1u) != 0;
 }
