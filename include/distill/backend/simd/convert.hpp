@@ -79,15 +79,6 @@ DISTILL_INLINE bool any_above(const typename halfwords<Width>::words& words, std
 
 }  // namespace detail
 
-/// Not by memcpy, which makes integers of them to clang: it then takes a comparison and a move for every maximum.
-template <class Float, int Width>
-DISTILL_INLINE pack<Float, Width> load_lanes(const Float* source) {
-    typedef Float unaligned __attribute__((vector_size(sizeof(Float) * Width), aligned(alignof(Float)), may_alias));
-    pack<Float, Width> p;
-    p.lanes = *reinterpret_cast<const unaligned*>(source);
-    return p;
-}
-
 template <int Width>
 DISTILL_INLINE pack<float, Width> load_floats(const float* source) {
     return load_lanes<float, Width>(source);

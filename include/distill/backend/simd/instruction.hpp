@@ -70,6 +70,21 @@ DISTILL_TARGET_AVX512 inline bool any_greater(const vectors<float, 16>::integers
     return found;
 }
 
+/// The entries of two tables side by side that the last five bits of every lane say.
+DISTILL_TARGET_AVX512 inline void look_up(const vectors<float, 16>::floats& bits, const vectors<float, 16>::floats& low,
+                                          const vectors<float, 16>::floats& high, vectors<float, 16>::floats& entries) {
+    asm("vpermi2ps {%3, %2, %0|%0, %2, %3}" : "=v"(entries) : "0"(bits), "v"(low), "v"(high));
+}
+
+/// x 2^floor(n), and exactly 0 where n is below `least`.
+DISTILL_TARGET_AVX512 inline void scale(const vectors<float, 16>::floats& x, const vectors<float, 16>::floats& n,
+                                        const vectors<float, 16>::floats& least, vectors<float, 16>::floats& scaled) {
+    asm("vcmpps {$21, %3, %2, %%k1|k1, %2, %3, 21}\n\tvscalefps {%2, %1, %0%{%%k1%}%{z%}|%0%{k1%}%{z%}, %1, %2}"
+        : "=v"(scaled)
+        : "v"(x), "v"(n), "v"(least)
+        : "k1");
+}
+
 #endif
 
 }  // namespace distill::simd

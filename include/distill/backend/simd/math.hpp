@@ -16,6 +16,10 @@
 #include <distill/core/number.hpp>
 #include <distill/core/polynomial.hpp>
 
+#include <array>
+#include <cmath>
+#include <cstdint>
+
 namespace distill::simd {
 
 namespace detail {
@@ -26,6 +30,20 @@ inline constexpr double ln_2 = 0.69314718055994530942;
 /// 1.5 * 2^23 + 127: added to y, it leaves 127 + the integer n nearest to y in the low bits. Shifted to the left by 23 they
 /// are 2^n, and exactly 0 for n = -127; subtracted again, it leaves n.
 inline constexpr double rounding_shift = 12583039.0;
+
+/// 1.5 * 2^18: added to y, it leaves the nearest multiple of 1/32, whose last five bits are those of the sum.
+inline constexpr double rounding_shift_of_32nds = 393216.0;
+
+/// 2^(i / 32).
+alignas(64) inline constexpr auto powers_of_two = [] {
+    std::array<float, 32> powers{};
+    double power = 1.0;
+    for (float& p : powers) {
+        p = static_cast<float>(power);
+        power *= 1.0218971486541166;
+    }
+    return powers;
+}();
 
 /// log of m 2^e where x = m 2^e - offset: both log and log1p end here. f = m - 1 in [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class Pack>
@@ -47,14 +65,28 @@ inline constexpr std::int32_t half_root_bits = 0x3f3504f3;  // sqrt(1/2)
 template <int Width>
 DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
     using P = pack<float, Width>;
-    const P held = at_least(y, P(-127.0));
-    const P shifted = in_this_order(held + P(detail::rounding_shift));
-    typename P::integers sum;
-    shifted.bits(sum);
-    const P fraction = held - in_this_order(shifted - P(detail::rounding_shift));
-    const P mantissa =
-        polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
-    return mantissa * P::from_bits(sum << 23);
+    if constexpr (Width == 16 && has_instructions<Width>) {
+        // y = n + fraction, n a multiple of 1/32: 2^y = 2^floor(n) 2^(n - floor(n)) 2^fraction, the second from a table.
+        const P shift(detail::rounding_shift_of_32nds);
+        const P shifted = in_this_order(y + shift);
+        const P n = in_this_order(shifted - shift), fraction = y - n;
+        P root, power;
+        const float* const powers = detail::powers_of_two.data();
+        look_up(shifted.lanes, load_lanes<float, Width>(powers).lanes, load_lanes<float, Width>(powers + Width).lanes,
+                root.lanes);
+        const P mantissa = fma(root * fraction, fma(fraction, P(0.24022651), P(0.69315733)), root);
+        scale(mantissa.lanes, n.lanes, P(-126.0).lanes, power.lanes);
+        return power;
+    } else {
+        const P held = at_least(y, P(-127.0));
+        const P shifted = in_this_order(held + P(detail::rounding_shift));
+        typename P::integers sum;
+        shifted.bits(sum);
+        const P fraction = held - in_this_order(shifted - P(detail::rounding_shift));
+        const P mantissa =
+            polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
+        return mantissa * P::from_bits(sum << 23);
+    }
 }
 
 namespace detail {
