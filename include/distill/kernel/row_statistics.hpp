@@ -87,14 +87,11 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
                         for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);
                         return exponentials;
                     });
-                again = false;
-                if (team.any(lane_maximum > reference)) {
-                    const double raised = team.maximum(lane_maximum);
-                    again = raised >
-                            found.maximum;  // not for what is no number, whatever the flags make of the comparison above
-                    if (again) raise_maximum(raised);
-                }
-                if (!again)
+                const double raised = team.maximum(lane_maximum);
+                again = raised > found.maximum;
+                if (again)
+                    raise_maximum(raised);
+                else
                     for (std::size_t t = 0; t != Temperatures; ++t) found.sums[t] += of_tile[t];
             }
         }

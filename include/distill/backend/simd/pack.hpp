@@ -227,14 +227,9 @@ DISTILL_INLINE double horizontal_min(const pack<Float, Width>& a) {
 
 template <class Float, int Width>
 DISTILL_INLINE bool any(const mask<Float, Width>& m) {
-    if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
-        const typename vectors<Float, Width>::integers zeros{};
-        return any_greater(zeros, m.lanes);
-    } else {
-        typename vectors<Float, Width>::integer found = 0;
-        for (int i = 0; i < Width; ++i) found |= m.lanes[i];
-        return found != 0;
-    }
+    typename vectors<Float, Width>::integer found = 0;
+    for (int i = 0; i < Width; ++i) found |= m.lanes[i];
+    return found != 0;
 }
 
 }  // namespace distill::simd
