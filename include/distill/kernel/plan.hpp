@@ -36,6 +36,10 @@ private:
 public:
     static constexpr std::size_t groups = sizeof...(Groups);
     static constexpr std::array<bool, groups> inherits_temperature() { return {detail::inherits_temperature<Groups>...}; }
+    /// Of every group.
+    static constexpr std::array<std::size_t, groups> vocabulary_terms() {
+        return {count<vocabulary_part>(static_cast<const Groups*>(nullptr))...};
+    }
     static constexpr std::size_t token_terms =
         (std::size_t{0} + ... + count<token_part>(static_cast<const Groups*>(nullptr)));
     static constexpr std::size_t token_set_terms =
@@ -115,7 +119,18 @@ constexpr bool wants(const Objective& o, fields any_of) {
 /// The sum of nothing. Unlike x + 0.0, x - 0.0 is x to every compiler: a sum of one term costs no addition.
 inline constexpr double empty_sum = -0.0;
 
-/// The weighted sum of the vocabulary terms of group I.
+/// The coefficient that the sum of group I leaves out: that of a vocabulary term which is the only one of its group.
+template <std::size_t I, class Objective>
+DISTILL_INLINE constexpr double common_factor(const Objective& o) {
+    double factor = 1.0;
+    if constexpr (plan<Objective>::vocabulary_terms()[I] == 1)
+        for_each_term(o, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
+            if constexpr (group() == I && detail::is_part<Term, vocabulary_part>) factor = t.weight;
+        });
+    return factor;
+}
+
+/// The weighted sum of the vocabulary terms of group I, over its common factor.
 template <std::size_t I, class Number, class Objective>
 DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, const entry<Number>& e) {
     summand<Number> total{Number(empty_sum), Number(empty_sum)};
@@ -123,7 +138,11 @@ DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, cons
     // Not std::apply: between it and the term's body stand functions that g++ need not inline.
     [&]<std::size_t... T>(std::index_sequence<T...>) DISTILL_INLINE_LAMBDA {
         const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
-            if constexpr (detail::is_part<Term, vocabulary_part>)
+            if constexpr (!detail::is_part<Term, vocabulary_part>)
+                return;
+            else if constexpr (plan<Objective>::vocabulary_terms()[I] == 1)
+                total = evaluate(term.value, e);
+            else
                 total = total + Number(term.weight) * evaluate(term.value, e);
         };
         (add(std::get<T>(terms)), ...);

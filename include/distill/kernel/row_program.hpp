@@ -29,6 +29,7 @@
 #include <distill/core/scalar.hpp>
 #include <distill/kernel/element.hpp>
 #include <distill/kernel/plan.hpp>
+#include <distill/kernel/row_constant.hpp>
 #include <distill/kernel/softmax.hpp>
 #include <distill/kernel/token_terms.hpp>
 #include <distill/kernel/whole_row.hpp>
@@ -76,6 +77,7 @@ public:
         for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA {
             if (t.per_row) t.weight *= in.coefficient;
         });
+        set_factors(std::make_index_sequence<groups>{});
         const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
         usable_ = has_usable_numbers(team, objective_, in_) && student.usable();
         for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
@@ -100,11 +102,14 @@ public:
 
         if constexpr (plan::has_vocabulary_terms && (plan::needs_moment || !writes)) {
             constexpr bool keep = writes && keeps_derivatives;
-            const auto sums = sum_over<1 + groups>(
-                team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA { return summands<keep>(makers, at); });
-            outcome.loss += sums[0];
+            const auto slopes = broadcast([&](std::size_t g) { return factors_[g] * student_[g].inverse_temperature; });
+            const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
+            const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                return summands<keep>(makers, factors, slopes, at);
+            });
+            outcome.loss += sums[0] * factor_of_values();
             for (std::size_t g = 0; g < groups; ++g)
-                if constexpr (plan::needs_moment) moment[g] = sums[1 + g];
+                if constexpr (plan::needs_moment) moment[g] = sums[1 + g] * factors_[g];
         }
         if constexpr (writes) {
             for (std::size_t g = 0; g < groups; ++g) moment[g] += of_tokens.moment[g];
@@ -164,6 +169,31 @@ private:
         });
     }
 
+    template <std::size_t... G>
+    DISTILL_INLINE constexpr void set_factors(std::index_sequence<G...>) {
+        factors_ = {common_factor<G>(objective_)...};
+    }
+    /// The values of one group are summed without its factor.
+    DISTILL_INLINE constexpr double factor_of_values() const {
+        if constexpr (groups == 1)
+            return factors_[0];
+        else
+            return 1.0;
+    }
+    static DISTILL_INLINE constexpr number value_of_group(const number& value, const number& factor) {
+        if constexpr (groups == 1)
+            return value;
+        else
+            return value * factor;
+    }
+
+    template <class OfGroup>
+    static DISTILL_INLINE constexpr std::array<number, groups> broadcast(const OfGroup& of_group) {
+        std::array<number, groups> numbers;
+        for (std::size_t g = 0; g < groups; ++g) numbers[g] = row_constant<number>(of_group(g));
+        return numbers;
+    }
+
     DISTILL_INLINE constexpr std::size_t count_of_tokens() const {
         return plan::token_terms + plan::token_set_terms * in_.set_size();
     }
@@ -195,7 +225,10 @@ private:
 
     /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
     template <bool Keep, class Makers, class At>
-    DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers, const At& at) const {
+    DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers,
+                                                                     const std::array<number, groups>& factors,
+                                                                     const std::array<number, groups>& slopes,
+                                                                     const At& at) const {
         const number z = load_logits(team_, in_.student, at), w = load_teacher(at);
         std::array<number, 1 + groups> result;
         result[0] = number(empty_sum);
@@ -204,9 +237,9 @@ private:
             const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
                 const summand<number> s =
                     evaluate_group<g()>(objective_, make_entry<plan::reads_teacher>(makers[g()], z, w));
-                result[0] = result[0] + s.value;
+                result[0] = result[0] + value_of_group(s.value, factors[g()]);
                 result[1 + g()] = s.dlogp;
-                kept = fma(s.dlogp, number(student_[g()].inverse_temperature), kept);
+                kept = fma(s.dlogp, slopes[g()], kept);
             };
             (of_group(std::integral_constant<std::size_t, G>{}), ...);
         }
@@ -246,7 +279,7 @@ private:
                     double at_token = 0.0;
                     for (std::size_t i = n; i < count; ++i)
                         if (tokens[i].index == patch.index && tokens[i].group == g()) at_token += tokens[i].dlogp;
-                    const double h = evaluate_group<g()>(objective_, e).dlogp.value;
+                    const double h = evaluate_group<g()>(objective_, e).dlogp.value * factors_[g()];
                     // at_token - p * moment, with the part of the moment that comes from this very token taken out.
                     derivative +=
                         scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (moment[g()] - at_token));
@@ -264,13 +297,14 @@ private:
     DISTILL_INLINE constexpr double write(const Gradient& gradient, const Makers& makers,
                                           const std::array<double, groups>& scales,
                                           const std::array<double, groups>& moment) const {
-        std::array<number, groups> scale, scaled_moment;
-        for (std::size_t g = 0; g < groups; ++g) {
-            scale[g] = number(scales[g]);
-            scaled_moment[g] = number(-scales[g] * moment[g]);
-        }
-        const number row_weight(gradient.weight);
+        const auto scale = broadcast([&](std::size_t g) { return scales[g] * factors_[g]; });
+        const auto scaled_moment = broadcast([&](std::size_t g) { return -scales[g] * moment[g]; });
+        const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
+        const number row_weight = row_constant<number>(gradient.weight);
         const auto gradient_of = [&](const auto& at, number& value) DISTILL_INLINE_LAMBDA {
+            team_.prefetch_next_tile(gradient.data, at);
+            if constexpr (!keeps_derivatives) team_.prefetch_next_tile(address_of(in_.student), at);
+            if constexpr (plan::reads_teacher && !keeps_derivatives) team_.prefetch_next_tile(address_of(in_.teacher), at);
             const number z = load_logits(team_, in_.student, at);
             number dz(empty_sum);
             if constexpr (keeps_derivatives) dz = team_.load(team_.scratch(), at) * row_weight;
@@ -279,7 +313,7 @@ private:
                     if constexpr (plan::has_vocabulary_terms && !keeps_derivatives) {
                         const entry<number> e = make_entry<plan::reads_teacher>(makers[g()], z, load_teacher(at));
                         const summand<number> s = evaluate_group<g()>(objective_, e);
-                        value = value + s.value;
+                        value = value + value_of_group(s.value, factors[g()]);
                         dz = fma(s.dlogp, scale[g()], dz);
                         if constexpr (plan::needs_moment || plan::single_entries + plan::normalizer_terms > 0)
                             dz = fma(e.p, scaled_moment[g()], dz);
@@ -296,11 +330,13 @@ private:
         };
 
         if constexpr (plan::has_vocabulary_terms && !plan::needs_moment) {
-            return sum_over<1>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                std::array<number, 1> value{number(empty_sum)};
-                gradient_of(at, value[0]);
-                return value;
-            })[0];
+            return sum_over<1>(team_, in_.vocabulary,
+                               [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                                   std::array<number, 1> value{number(empty_sum)};
+                                   gradient_of(at, value[0]);
+                                   return value;
+                               })[0] *
+                   factor_of_values();
         } else {
             number unused(0.0);
             team_.for_each_tile(in_.vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
@@ -315,6 +351,7 @@ private:
     Objective objective_;
     row_input<StudentRow, TeacherRow> in_;
     std::array<softmax, groups> student_{}, teacher_{};
+    std::array<double, groups> factors_{};
     std::int64_t teacher_token_ = 0;
     bool usable_ = false;
 };

@@ -5,6 +5,8 @@
 #include <distill/core/logits_view.hpp>
 #include <distill/core/number.hpp>
 #include <distill/kernel/logit_row.hpp>
+#include <distill/kernel/row_constant.hpp>
+#include <distill/kernel/scaled_exponential.hpp>
 
 #include <array>
 #include <cmath>
@@ -44,8 +46,28 @@ namespace kernel {
 
 inline constexpr double log2_e = 1.4426950408889634074;
 
+/// As many entries are looked at for their maximum before any is summed.
+inline constexpr std::ptrdiff_t looked_at_first = 16384;
+
+/// The maximum of a row's beginning, lane by lane. One group of lanes waits for the fourth before it.
+template <class Team, class Row>
+DISTILL_INLINE constexpr typename Team::number lane_maxima(const Team& team, const Row& row, std::ptrdiff_t count) {
+    using number = typename Team::number;
+    number a(masked_logit), b = a, c = a, d = a;
+    team.for_each_tile(count, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+            const number of_four = max(load_logits(team, row, at), a);
+            a = b;
+            b = c;
+            c = d;
+            d = of_four;
+        });
+    });
+    return max(max(a, b), max(c, d));
+}
+
 /// One read of a row, mostly: a tile is summed relative to the maximum so far, and once more where it raises that maximum; the
-/// first tile is scanned for its maximum beforehand. So the largest entry's exponential is exactly 1, and the sums keep more
+/// row's beginning is looked at for its maximum beforehand. So the largest entry's exponential is exactly 1, and the sums keep more
 /// digits than their summands: an error of the normaliser is an error of log p - log q at every entry.
 template <bool WithArgmax, class Team, class Row, std::size_t Temperatures>
 DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
@@ -53,51 +75,50 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     const std::array<double, Temperatures>& inverse_temperatures) {
     using number = typename Team::number;
     number lane_maximum(masked_logit), position(0.0), largest(0.0);
-    std::array<number, Temperatures> scales;
-    for (std::size_t t = 0; t != Temperatures; ++t) scales[t] = number(inverse_temperatures[t] * log2_e);
+    std::array<scaled_exponential<number, false>, Temperatures> exponential;
+    for (std::size_t t = 0; t != Temperatures; ++t)
+        exponential[t] = scaled_exponential<number, false>(inverse_temperatures[t] * log2_e);
 
     row_statistics<Temperatures> found;
     const auto look = [&](const auto& at, const number& x) DISTILL_INLINE_LAMBDA {
-        largest = larger_magnitude(largest, x);
+        if constexpr (Temperatures == 0) largest = larger_magnitude(largest, x);
         if constexpr (WithArgmax) position = select(x > lane_maximum, team.indices(at), position);
         lane_maximum = max(x, lane_maximum);
     };
-    const auto raise_maximum = [&](double raised) DISTILL_INLINE_LAMBDA {
-        for (std::size_t t = 0; t != Temperatures; ++t)
-            found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
-        found.maximum = raised;
-    };
-
-    bool first = true;
-    team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-        if (first || Temperatures == 0) {
+    if constexpr (Temperatures == 0) {
+        team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
             team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { look(at, load_logits(team, row, at)); });
-            raise_maximum(team.maximum(lane_maximum));
-            first = false;
-        }
-        if constexpr (Temperatures > 0) {
-            for (bool again = true; again;) {
-                const number reference(found.maximum);
+        });
+        found.maximum = team.maximum(lane_maximum);
+    } else {
+        found.maximum = team.maximum(lane_maxima(team, row, vocabulary < looked_at_first ? vocabulary : looked_at_first));
+        team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+            for (int looks = 0, needed = 1; looks < needed; ++looks) {
+                const number reference = row_constant<number>(found.maximum);
                 const auto of_tile =
                     team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
                         team.prefetch_next_tile(address_of(row), at);
                         const number x = load_logits(team, row, at);
                         look(at, x);
                         std::array<number, Temperatures> exponentials;
-                        for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exp2((x - reference) * scales[t]);
+                        for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exponential[t](x - reference);
                         return exponentials;
                     });
-                const double raised = team.maximum(lane_maximum);
-                again = raised > found.maximum;
-                if (again)
-                    raise_maximum(raised);
-                else
+                if (looks == 0 && team.any(lane_maximum > reference)) {
+                    const double raised = team.maximum(lane_maximum);
+                    for (std::size_t t = 0; t != Temperatures; ++t)
+                        found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
+                    found.maximum = raised;
+                    needed = 2;
+                } else {
                     for (std::size_t t = 0; t != Temperatures; ++t) found.sums[t] += of_tile[t];
+                }
             }
-        }
-    });
+        });
+    }
 
-    found.has_nan = team.any(is_nan(largest));
+    found.has_nan = Temperatures == 0 && team.any(is_nan(largest));
+    for (const double sum : found.sums) found.has_nan = found.has_nan || !is_finite(sum);
     if constexpr (WithArgmax)
         found.argmax = static_cast<std::ptrdiff_t>(
             team.minimum(select(lane_maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));

@@ -4,7 +4,9 @@
 #include <distill/core/config.hpp>
 #include <distill/core/entry.hpp>
 #include <distill/core/polynomial.hpp>
+#include <distill/kernel/row_constant.hpp>
 #include <distill/kernel/row_statistics.hpp>
+#include <distill/kernel/scaled_exponential.hpp>
 
 #include <array>
 #include <cmath>
@@ -53,12 +55,14 @@ class entry_maker {
 public:
     constexpr entry_maker() = default;
     DISTILL_INLINE constexpr entry_maker(const softmax& student, const softmax& teacher)
-        : p_(student), q_(teacher), temperature_gap_(student.inverse_temperature - teacher.inverse_temperature) {
+        : p_(student),
+          q_(teacher),
+          temperature_gap_(row_constant<Number>(student.inverse_temperature - teacher.inverse_temperature)) {
         const double shift =
             (student.maximum - teacher.maximum) * student.inverse_temperature + (student.log_sum - teacher.log_sum);
         const auto high = static_cast<double>(static_cast<Real>(shift));
-        shift_high_ = Number(high);
-        shift_low_ = Number(shift - high);
+        shift_high_ = row_constant<Number>(high);
+        shift_low_ = row_constant<Number>(shift - high);
     }
 
     /// p alone: what a row needs whose terms live at single tokens.
@@ -78,26 +82,26 @@ public:
         const Number shifted = fma(z - held_w, p_.inverse_temperature, fma(below_maximum, temperature_gap_, -shift_high_));
         const Number log_ratio = hold_magnitude(shifted - shift_low_, Number(-log_probability_floor));
         const Number p = p_.probability(z), q = q_.probability_at(below_maximum);
-        const Number difference = select(abs(log_ratio) < Number(0.25), q * small_expm1<Real>(log_ratio), p - q);
+        const Number difference = select(log_ratio * log_ratio < Number(0.0625), q * small_expm1<Real>(log_ratio), p - q);
         return {p_.log_probability(z), p, q_.log_probability_at(below_maximum), q, log_ratio, difference};
     }
 
 private:
     struct side {
-        Number maximum, scale, inverse_sum, inverse_temperature, log_sum;
+        Number maximum, inverse_temperature, log_sum;
+        scaled_exponential<Number, true> exponential;
 
         constexpr side() = default;
         DISTILL_INLINE constexpr explicit side(const softmax& s)
-            : maximum(s.maximum),
-              scale(s.inverse_temperature * log2_e),
-              inverse_sum(1.0 / s.sum),
-              inverse_temperature(s.inverse_temperature),
-              log_sum(s.log_sum) {}
+            : maximum(row_constant<Number>(s.maximum)),
+              inverse_temperature(row_constant<Number>(s.inverse_temperature)),
+              log_sum(row_constant<Number>(s.log_sum)),
+              exponential(s.inverse_temperature * log2_e, 1.0 / s.sum) {}
 
         DISTILL_INLINE constexpr Number probability(const Number& x) const { return probability_at(x - maximum); }
         DISTILL_INLINE constexpr Number log_probability(const Number& x) const { return log_probability_at(x - maximum); }
         /// The same from x less the maximum.
-        DISTILL_INLINE constexpr Number probability_at(const Number& d) const { return exp2(d * scale) * inverse_sum; }
+        DISTILL_INLINE constexpr Number probability_at(const Number& d) const { return exponential(d); }
         DISTILL_INLINE constexpr Number log_probability_at(const Number& d) const {
             return at_least(d * inverse_temperature - log_sum, Number(log_probability_floor));
         }

@@ -2,7 +2,8 @@
 ///
 /// Each function has the target of its instruction; it is called from loops whose target includes that one, and inlined into
 /// them. Vectors go by reference: what stands between the loop and the function has no target, and could not pass one by value.
-/// Not DISTILL_INLINE, which clang refuses across targets: without optimisation it is a call.
+/// Not DISTILL_INLINE, which clang refuses across targets: without optimisation it is a call. None of them serves a function
+/// that terms call: a term's body is inlined into functions without a target first, and there a call would stay.
 ///
 /// Assembly, since the compilers' own names for instructions change with their versions, and <immintrin.h> takes g++ two fifths of
 /// the time that it takes to parse this library.
@@ -40,6 +41,28 @@ struct halfwords_in_memory {
 };
 
 #if defined(__x86_64__)
+
+/// x in every lane.
+DISTILL_TARGET_AVX2 inline void broadcast(float x, vectors<float, 8>::floats& lanes) {
+    asm("vbroadcastss {%1, %0|%0, %1}" : "=x"(lanes) : "x"(x));
+}
+DISTILL_TARGET_AVX512 inline void broadcast(float x, vectors<float, 16>::floats& lanes) {
+    asm("vbroadcastss {%1, %0|%0, %1}" : "=v"(lanes) : "v"(x));
+}
+
+/// The larger of x and the bound; NaN where x is NaN.
+inline void hold_above(const vectors<float, 4>::floats& x, const vectors<float, 4>::floats& bound,
+                       vectors<float, 4>::floats& held) {
+#if defined(__AVX__)
+    asm("vmaxps {%1, %2, %0|%0, %2, %1}" : "=x"(held) : "x"(x), "x"(bound));
+#else
+    asm("maxps {%1, %0|%0, %1}" : "=x"(held) : "x"(x), "0"(bound));
+#endif
+}
+DISTILL_TARGET_AVX2 inline void hold_above(const vectors<float, 8>::floats& x, const vectors<float, 8>::floats& bound,
+                                           vectors<float, 8>::floats& held) {
+    asm("vmaxps {%1, %2, %0|%0, %2, %1}" : "=x"(held) : "x"(x), "x"(bound));
+}
 
 /// From IEEE half, exactly.
 DISTILL_TARGET_AVX2 inline void load_halves(const void* source, vectors<float, 8>::floats& x) {
@@ -83,6 +106,12 @@ DISTILL_TARGET_AVX512 inline void scale(const vectors<float, 16>::floats& x, con
         : "=v"(scaled)
         : "v"(x), "v"(n), "v"(least)
         : "k1");
+}
+
+/// a, its magnitude held to that of the bound; of NaN the bound.
+DISTILL_TARGET_AVX512 inline void hold_to(const vectors<float, 16>::floats& a, const vectors<float, 16>::floats& bound,
+                                          vectors<float, 16>::floats& held) {
+    asm("vrangeps {$2, %2, %1, %0|%0, %1, %2, 2}" : "=v"(held) : "v"(a), "v"(bound));
 }
 
 #endif

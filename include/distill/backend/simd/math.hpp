@@ -12,6 +12,7 @@
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>
+#include <distill/backend/simd/scaled_exponential.hpp>
 
 #include <distill/core/number.hpp>
 #include <distill/core/polynomial.hpp>
@@ -31,20 +32,6 @@ inline constexpr double ln_2 = 0.69314718055994530942;
 /// are 2^n, and exactly 0 for n = -127; subtracted again, it leaves n.
 inline constexpr double rounding_shift = 12583039.0;
 
-/// 1.5 * 2^18: added to y, it leaves the nearest multiple of 1/32, whose last five bits are those of the sum.
-inline constexpr double rounding_shift_of_32nds = 393216.0;
-
-/// 2^(i / 32).
-alignas(64) inline constexpr auto powers_of_two = [] {
-    std::array<float, 32> powers{};
-    double power = 1.0;
-    for (float& p : powers) {
-        p = static_cast<float>(power);
-        power *= 1.0218971486541166;
-    }
-    return powers;
-}();
-
 /// log of m 2^e where x = m 2^e - offset: both log and log1p end here. f = m - 1 in [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class Pack>
 DISTILL_INLINE Pack log_from_parts(const Pack& f, const typename Pack::integers& e) {
@@ -61,24 +48,19 @@ inline constexpr std::int32_t half_root_bits = 0x3f3504f3;  // sqrt(1/2)
 
 }  // namespace detail
 
-/// 2^y for y <= 127.
+/// 2^y for y <= 127; NaN of NaN.
 template <int Width>
 DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
     using P = pack<float, Width>;
-    if constexpr (Width == 16 && has_instructions<Width>) {
-        // y = n + fraction, n a multiple of 1/32: 2^y = 2^floor(n) 2^(n - floor(n)) 2^fraction, the second from a table.
-        const P shift(detail::rounding_shift_of_32nds);
-        const P shifted = in_this_order(y + shift);
-        const P n = in_this_order(shifted - shift), fraction = y - n;
-        P root, power;
-        const float* const powers = detail::powers_of_two.data();
-        look_up(shifted.lanes, load_lanes<float, Width>(powers).lanes, load_lanes<float, Width>(powers + Width).lanes,
-                root.lanes);
-        const P mantissa = fma(root * fraction, fma(fraction, P(0.24022651), P(0.69315733)), root);
-        scale(mantissa.lanes, n.lanes, P(-126.0).lanes, power.lanes);
-        return power;
+    if constexpr (has_table_of_powers<float, Width>) {
+        return kernel::scaled_exponential<P, false>(1.0)(y);
     } else {
-        const P held = at_least(y, P(-127.0));
+        P held;
+#if defined(__x86_64__)
+        hold_above(y.lanes, P(-127.0).lanes, held.lanes);
+#else
+        held = select(is_nan(y), y, at_least(y, P(-127.0)));
+#endif
         const P shifted = in_this_order(held + P(detail::rounding_shift));
         typename P::integers sum;
         shifted.bits(sum);

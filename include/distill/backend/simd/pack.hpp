@@ -56,6 +56,16 @@ struct pack {
         lanes = other.lanes;
         return *this;
     }
+    /// See kernel/row_constant.hpp: g++ makes a vector of a number that it does not know lane by lane.
+    static DISTILL_INLINE pack row_constant(double x) {
+        if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
+            pack p;
+            broadcast(static_cast<Float>(x), p.lanes);
+            return p;
+        } else {
+            return pack(x);
+        }
+    }
     static DISTILL_INLINE pack from(const floats& v) {
         pack p;
         p.lanes = v;
@@ -143,7 +153,13 @@ struct pack {
     }
     /// a held to [-bound, bound]; infinities and NaN become a bound too.
     friend DISTILL_INLINE pack hold_magnitude(const pack& a, const pack& positive_bound) {
-        return at_most(at_least(a, -positive_bound), positive_bound);
+        if constexpr (Width == 16 && has_instructions<Width>) {
+            pack held;
+            hold_to(a.lanes, positive_bound.lanes, held.lanes);
+            return held;
+        } else {
+            return at_most(at_least(a, -positive_bound), positive_bound);
+        }
     }
     /// The larger of a magnitude and |b|, where NaN is larger than everything.
     friend DISTILL_INLINE pack larger_magnitude(const pack& magnitude, const pack& b) {
@@ -227,9 +243,13 @@ DISTILL_INLINE double horizontal_min(const pack<Float, Width>& a) {
 
 template <class Float, int Width>
 DISTILL_INLINE bool any(const mask<Float, Width>& m) {
-    typename vectors<Float, Width>::integer found = 0;
-    for (int i = 0; i < Width; ++i) found |= m.lanes[i];
-    return found != 0;
+    if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
+        return any_greater(typename vectors<Float, Width>::integers{}, m.lanes);
+    } else {
+        typename vectors<Float, Width>::integer found = 0;
+        for (int i = 0; i < Width; ++i) found |= m.lanes[i];
+        return found != 0;
+    }
 }
 
 }  // namespace distill::simd

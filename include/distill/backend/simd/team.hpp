@@ -1,9 +1,10 @@
-/// The SIMD team: the lanes of one vector register work on consecutive entries of a row.
+/// The SIMD team: the lanes of two vector registers work on consecutive entries of a row.
 #pragma once
 
 #include <distill/backend/simd/convert.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack.hpp>
+#include <distill/backend/simd/twin.hpp>
 
 #include <distill/core/logits_view.hpp>
 #include <distill/kernel/single_thread.hpp>
@@ -17,8 +18,13 @@ namespace distill::simd {
 /// See kernel/row_program.hpp for what a team is. Float is the type computed in, Width the lanes of one register.
 template <class Float, int Width>
 struct team : kernel::single_thread {
-    using number = pack<Float, Width>;
+    using half = pack<Float, Width>;
+    using number = twin<half>;
+    using mask = typename number::mask_type;
     using real = Float;
+
+    /// Lanes of both registers.
+    static constexpr int lanes = 2 * Width;
 
     Float* row_scratch;  ///< as long as the vocabulary; null where the job keeps nothing
 
@@ -45,23 +51,26 @@ struct team : kernel::single_thread {
     template <class Body>
     DISTILL_INLINE void for_each(const tile& t, const Body& body) const {
         std::ptrdiff_t index = t.begin;
-        for (; index + Width <= t.end; index += Width) body(place{index, Width});
+        for (; index + lanes <= t.end; index += lanes) body(place{index, lanes});
         if (index < t.end) body(place{index, static_cast<int>(t.end - index)});
     }
 
-    /// Sums of body(at) over a tile: four groups at a time are added pairwise, and those sums with what rounding takes from them.
+    /// Sums of body(at) over a tile, of summands from 0 to 1: two groups at a time are added, and those sums with what rounding
+    /// takes from them.
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
         std::array<compensated_sum, Count> sums;
         std::ptrdiff_t index = t.begin;
-        for (; index + 4 * Width <= t.end; index += 4 * Width) {
-            const auto a = body(place{index, Width}), b = body(place{index + Width, Width});
-            const auto c = body(place{index + 2 * Width, Width}), d = body(place{index + 3 * Width, Width});
-            for (std::size_t i = 0; i < Count; ++i) sums[i].add((a[i] + b[i]) + (c[i] + d[i]));
+        for (; index + 2 * lanes <= t.end; index += 2 * lanes) {
+            const auto a = body(place{index, lanes}), b = body(place{index + lanes, lanes});
+            for (std::size_t i = 0; i < Count; ++i) sums[i].add((a[i].first + a[i].second) + (b[i].first + b[i].second));
         }
         for_each(tile{index, t.end}, [&](const place& at) DISTILL_INLINE_LAMBDA {
             const auto summands = body(at);
-            for (std::size_t i = 0; i < Count; ++i) sums[i].add(active(at, summands[i]));
+            for (std::size_t i = 0; i < Count; ++i) {
+                const number x = active(at, summands[i]);
+                sums[i].add(x.first + x.second);
+            }
         });
         std::array<double, Count> totals{};
         for (std::size_t i = 0; i < Count; ++i) totals[i] = sums[i].total();
@@ -70,66 +79,79 @@ struct team : kernel::single_thread {
 
     template <class Element>
     DISTILL_INLINE number load(const Element* row, const place& at) const {
-        if (at.count == Width) return simd::load<Float, Width>(row + at.index);
-        Element lanes[Width];
-        for (int i = 0; i < Width; ++i) lanes[i] = i < at.count ? row[at.index + i] : Element{};
-        return select(active_lanes(at), simd::load<Float, Width>(lanes), number(masked_logit));
+        if (at.count == lanes) return load_both(row + at.index);
+        Element part[lanes]{};
+        for (int i = 0; i < at.count; ++i) part[i] = row[at.index + i];
+        return select(active_lanes(at), load_both(part), number(masked_logit));
     }
 
-    /// A hint: the same place of the next tile is read soon.
+    /// A hint: the same place of the next tile is used soon.
     template <class Element>
     DISTILL_INLINE void prefetch_next_tile(const Element* row, const place& at) const {
         __builtin_prefetch(row + at.index + tile_length);
+        __builtin_prefetch(row + at.index + Width + tile_length);
     }
 
     template <class Element>
     DISTILL_INLINE void store(Element* row, const place& at, const number& x) const {
-        if (at.count == Width) return simd::store<Float, Width>(row + at.index, x);
-        Element lanes[Width];
-        simd::store<Float, Width>(lanes, x);
-        for (int i = 0; i < at.count; ++i) row[at.index + i] = lanes[i];
+        if (at.count == lanes) return store_both(row + at.index, x);
+        Element part[lanes];
+        store_both(part, x);
+        for (int i = 0; i < at.count; ++i) row[at.index + i] = part[i];
     }
 
     DISTILL_INLINE number active(const place& at, const number& x) const {
-        return at.count == Width ? x : select(active_lanes(at), x, number(0.0));
+        return at.count == lanes ? x : select(active_lanes(at), x, number(0.0));
     }
 
     DISTILL_INLINE number indices(const place& at) const { return number(static_cast<double>(at.index)) + lane_numbers(); }
 
-    DISTILL_INLINE double sum(const number& x) const { return horizontal_sum(x); }
-    DISTILL_INLINE double maximum(const number& x) const { return horizontal_max(x); }
-    DISTILL_INLINE double minimum(const number& x) const { return horizontal_min(x); }
-    DISTILL_INLINE bool any(const mask<Float, Width>& m) const { return simd::any(m); }
+    DISTILL_INLINE double sum(const number& x) const { return horizontal_sum(x.first) + horizontal_sum(x.second); }
+    DISTILL_INLINE double maximum(const number& x) const { return horizontal_max(max(x.first, x.second)); }
+    DISTILL_INLINE double minimum(const number& x) const { return horizontal_min(min(x.first, x.second)); }
+    DISTILL_INLINE bool any(const mask& m) const { return simd::any(m.first) || simd::any(m.second); }
 
 private:
-    /// Lane sums, and apart from them what the additions rounded away: Knuth's two-sum, for summands of any order of magnitude.
-    struct compensated_sum {
-        number sum{}, lost{};
+    template <class Element>
+    static DISTILL_INLINE number load_both(const Element* source) {
+        return {simd::load<Float, Width>(source), simd::load<Float, Width>(source + Width)};
+    }
+    template <class Element>
+    static DISTILL_INLINE void store_both(Element* destination, const number& x) {
+        simd::store<Float, Width>(destination, x.first);
+        simd::store<Float, Width>(destination + Width, x.second);
+    }
 
-        DISTILL_INLINE void add(const number& x) {
-            const number raised = in_this_order(sum + x), of_x = in_this_order(raised - sum);
-            lost = lost + in_this_order(in_this_order(sum - in_this_order(raised - of_x)) + in_this_order(x - of_x));
+    /// Lane sums, and apart from them what the additions rounded away, exactly: the sum begins above any summand, and what is lost
+    /// of a sum's smaller part is found by one subtraction less than what is lost of either (Dekker 1971).
+    struct compensated_sum {
+        static constexpr double begin = 16.0;
+        half sum{begin}, lost{};
+
+        DISTILL_INLINE void add(const half& x) {
+            const half raised = in_this_order(sum + x);
+            lost = lost + in_this_order(x - in_this_order(raised - sum));
             sum = raised;
         }
         /// In double.
         DISTILL_INLINE double total() const {
-            static constexpr int half = Width / 2;
-            const auto widened = [](const number& x) DISTILL_INLINE_LAMBDA {
-                typename vectors<Float, half>::floats halves[2];
-                std::memcpy(&halves, &x.lanes, sizeof halves);
-                return pack<double, half>::from(__builtin_convertvector(halves[0], typename pack<double, half>::floats) +
-                                                __builtin_convertvector(halves[1], typename pack<double, half>::floats));
+            using wide = pack<double, Width / 2>;
+            const auto widened = [](const half& x) DISTILL_INLINE_LAMBDA {
+                typename vectors<Float, Width / 2>::floats parts[2];
+                std::memcpy(&parts, &x.lanes, sizeof parts);
+                return wide::from(__builtin_convertvector(parts[0], typename wide::floats) +
+                                  __builtin_convertvector(parts[1], typename wide::floats));
             };
-            return horizontal_sum(widened(sum) + widened(lost));
+            return horizontal_sum(widened(sum) + widened(lost)) - begin * Width;
         }
     };
 
     static DISTILL_INLINE number lane_numbers() {
-        number lanes;
-        for (int i = 0; i < Width; ++i) lanes.lanes[i] = static_cast<Float>(i);
-        return lanes;
+        half first;
+        for (int i = 0; i < Width; ++i) first.lanes[i] = static_cast<Float>(i);
+        return {first, first + half(Width)};
     }
-    static DISTILL_INLINE mask<Float, Width> active_lanes(const place& at) {
+    static DISTILL_INLINE mask active_lanes(const place& at) {
         return lane_numbers() < number(static_cast<double>(at.count));
     }
 };

@@ -99,6 +99,13 @@ constexpr float smallest_normal = 1.1754944e-38f;
 
 }  // namespace
 
+TEST_CASE("exp2 keeps NaN of either sign") {
+    distill_test::on_every_set([&](distill::instruction_set set) {
+        for (const std::uint32_t nan : {0x7fc00000u, 0xffc00000u, 0x7f800001u})
+            CHECK((std::bit_cast<std::uint32_t>(value<f_exp2>(set, std::bit_cast<float>(nan))) & 0x7fffffffu) > 0x7f800000u);
+    });
+}
+
 TEST_CASE("exp2 is within 3e-7 on [-126, 127], exactly 0 below -126.5 and exactly 1 at 0") {
     check<f_exp2>(-126.0f, 127.0f, 3e-7, [](double x) { return std::exp2(x); });
     const float minus_infinity = std::bit_cast<float>(0xff800000u);
