@@ -188,7 +188,7 @@ struct row_team {
         const auto* const first = reinterpret_cast<const vector_of<Element>*>(row + at.index);
         const auto together = std::bit_cast<elements<Element>>(*first);
         number x;
-        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = static_cast<Real>(together.lane[i]);
+        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = kernel::from_element<Real>(together.lane[i]);
         return x;
     }
     template <class Element>
@@ -196,7 +196,7 @@ struct row_team {
         if (loads_vectors && at.count == lanes_of_thread) return load(row, place{at.index});
         number x(masked_logit);
         for (int i = 0; i < lanes_of_thread; ++i)
-            if (i < at.count) x.lane[i].value = static_cast<Real>(row[at.index + i]);
+            if (i < at.count) x.lane[i].value = kernel::from_element<Real>(row[at.index + i]);
         return x;
     }
 
