@@ -172,9 +172,25 @@ DISTILL_INLINE bool allows_vectors(const Team& team, const Job& job, std::ptrdif
 template <class Call>
 inline constexpr unsigned most_rows_in_block = Call::has_token_sets ? 1 : threads_of_warps / warp_size;
 
+/// How many loads of a thread are under way in a sweep that evaluates terms. The numbers in between stand in registers at the same
+/// time: those of eight entries of one term, of four of a sum. Without a term over the vocabulary there are few.
+template <int Lanes, class Call>
+constexpr int loads_of_terms() {
+    constexpr int of_four_lanes = Call::vocabulary_terms == 0 ? 4 : Call::vocabulary_terms == 1 ? 2 : 1;
+    return Lanes > 4 && of_four_lanes > 1 ? of_four_lanes / 2 : of_four_lanes;
+}
+
+/// Two of the largest blocks share the registers of a multiprocessor, 128 for a thread, where a thread evaluates up to eight
+/// entries of a term, or four of three, in float. Other kernels may take 255, and two of their blocks run at a time where they take
+/// no more than 128: those that sum in double, load more than four elements at a time, evaluate more terms, or fit terms to the
+/// row, which is a sweep with terms of its own.
+template <class Real, int Lanes, class Call>
+inline constexpr bool shares_registers = sizeof(Real) == sizeof(float) && Lanes <= 4 && Call::vocabulary_terms <= 3 &&
+                                         !Call::fits_terms_to_row;
+
 /// A row for every warp of the block's y dimension, for every block, or for `blocks_of_row` of them.
 template <class Real, int Lanes, class Call>
-__global__ void __launch_bounds__(most_threads, 2)
+__global__ void __launch_bounds__(most_threads, shares_registers<Real, Lanes, Call> ? 2 : 1)
     run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
     DISTILL_STATIC_SHARED(in_common, typename Call::common_type[most_rows_in_block<Call>]);
@@ -183,8 +199,9 @@ __global__ void __launch_bounds__(most_threads, 2)
     const launched<Call> at{call, workspace};
     const call_totals totals = at.totals();
     const auto job = call.with_denominator(totals.denominator);
-    row_team<Real, Lanes> team{in_block, in_common + threadIdx.y, blocks_of_row == 1 ? nullptr : at.exchanges() + row,
-                               blocks_of_row, blockIdx.x % blocks_of_row};
+    row_team<Real, Lanes, loads_of_terms<Lanes, Call>()> team{in_block, in_common + threadIdx.y,
+                                                              blocks_of_row == 1 ? nullptr : at.exchanges() + row,
+                                                              blocks_of_row, blockIdx.x % blocks_of_row};
     team.loads_vectors = allows_vectors(team, job, row);
     kernel::row_sums sums;
     double loss = quiet_nan();
