@@ -278,8 +278,8 @@ inline constexpr workspace stream_ordered{.is_stream_ordered = true};
 ///
 /// Errors: what the host can see is refused before anything is enqueued. What only the device sees makes its row NaN and is
 /// counted in nonfinite_rows: token ids out of range or twice in a set, weights and row temperatures outside their domain; offsets out of order
-/// do so for every row. A CUDA function that fails is named; what was enqueued before it writes to the workspace alone, and memory
-/// that the call took is given back.
+/// do so for every row. A CUDA function that fails is named, and memory that the call took is given back; until run_rows is
+/// enqueued, the workspace alone is written to.
 ///
 /// Determinism: run to run, on one kind of device, the same input at the same addresses gives the same bits. A row's bits depend
 /// on the row alone where shares_rows is false, and on whether its addresses are multiples of 16; else also on how many blocks
