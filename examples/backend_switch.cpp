@@ -24,7 +24,7 @@ struct buffer {
     std::size_t size;
 };
 distill::loss_result run(const auto& f, const auto& in, const distill::logits_view<float>& gradient) {
-    const buffer<distill::loss_result> result({{}});
+    const buffer<distill::loss_result> result(std::vector<distill::loss_result>(1));
     f(in, gradient, result.data);
     return result.values()[0];
 }
