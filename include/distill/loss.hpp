@@ -42,12 +42,13 @@ concept backend = std::copy_constructible<B> && requires(const B& b, const detai
 };
 
 /// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (kernel/device_call.hpp), whose buffers are
-/// the device's, in `memory` of at least `workspace_bytes(call)`.
+/// the device's, in `memory` of at least `workspace_bytes(call)`. Where memory.is_stream_ordered is true, it takes memory itself.
 template <class B>
 concept device_backend = std::copy_constructible<B> && requires(const B& b) {
     requires B::runs_on_device;
     { b.memory.data } -> std::convertible_to<const void*>;
     { b.memory.bytes } -> std::convertible_to<std::size_t>;
+    { b.memory.is_stream_ordered } -> std::convertible_to<bool>;
 };
 
 /// A loss-and-gradient functor, composed at compile time.
@@ -139,6 +140,23 @@ public:
     void operator()(const batch<Student, Teacher>& in, loss_result* result) const requires device_backend<Backend> {
         enqueue(in, kernel::no_gradient{}, no_rows{}, result);
     }
+    template <class Student, class Teacher, class Element>
+    requires(device_backend<Backend> && !std::same_as<Student, Element>) void operator()(const batch<Student, Teacher>& in,
+                                                                                         gradient<Element> destination,
+                                                                                         loss_result* result) const {
+        enqueue(in, destination, no_rows{}, result);
+    }
+    template <class Student, class Teacher, class Element>
+    requires(device_backend<Backend> && !std::same_as<Student, Element>) void operator()(const batch<Student, Teacher>& in,
+                                                                                         logits_view<Element> destination,
+                                                                                         loss_result* result) const {
+        enqueue(in, gradient<Element>(destination), no_rows{}, result);
+    }
+    template <class Student, class Teacher, std::floating_point Real>
+    void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
+                   loss_result* result) const requires device_backend<Backend> {
+        enqueue(in, kernel::no_gradient{}, row_losses, result);
+    }
     template <class Student, class Teacher, std::floating_point Real>
     void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
                    std::type_identity_t<gradient<Student>> destination,
@@ -219,7 +237,7 @@ private:
         const auto call = device_call_of(in, destination, row_losses, result);
         std::string error = error_of(in, destination, row_losses);
         if (error.empty() && result == nullptr) error = "the result is a null pointer";
-        if (error.empty())
+        if (error.empty() && !backend_.memory.is_stream_ordered)
             error = detail::workspace_error(backend_.memory.data, backend_.memory.bytes, Backend::workspace_bytes(call));
         if (!error.empty()) return report_error(error);
         backend_.enqueue(call);

@@ -1,6 +1,7 @@
 // The runtime API: memory of exact size, streams whose work waits until somebody synchronises, graphs.
 #include "device.hpp"
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <memory>
@@ -79,7 +80,8 @@ struct on_device {
 };
 
 void* allocate(std::size_t bytes) {
-    void* const memory = bytes == 0 ? nullptr : ::operator new(bytes, alignment, std::nothrow);
+    if (bytes == 0 || bytes > device.memory_bytes - std::min(device.memory_bytes, allocated_bytes())) return nullptr;
+    void* const memory = ::operator new(bytes, alignment, std::nothrow);
     if (memory == nullptr) return nullptr;
     std::memset(memory, unwritten, bytes);
     allocations.emplace(static_cast<char*>(memory), bytes);
@@ -187,6 +189,13 @@ using guard = std::lock_guard<std::recursive_mutex>;
 
 }  // namespace
 
+std::size_t allocated_bytes() {
+    const guard lock(mutex);
+    std::size_t sum = 0;
+    for (const auto& [memory, bytes] : allocations) sum += bytes;
+    return sum;
+}
+
 cudaError enqueue_kernel(dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream, bool cooperative,
                          const void* kernel, std::function<void()> body) {
     const guard lock(mutex);
@@ -264,9 +273,10 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
 
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
     const guard lock(mutex);
-    *memory = allocate(bytes);
     CUstream_st& s = stream_of(stream);
-    if (s.capture == cudaStreamCaptureStatusActive) s.captured.memory.emplace_back(*memory, release);
+    if (s.capture == cudaStreamCaptureStatusInvalidated) return answer(cudaErrorStreamCaptureInvalidated);
+    *memory = allocate(bytes);
+    if (s.capture == cudaStreamCaptureStatusActive && *memory != nullptr) s.captured.memory.emplace_back(*memory, release);
     return answer(*memory == nullptr && bytes != 0 ? cudaErrorMemoryAllocation : cudaSuccess);
 }
 

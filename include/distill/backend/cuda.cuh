@@ -172,9 +172,25 @@ DISTILL_INLINE bool allows_vectors(const Team& team, const Job& job, std::ptrdif
 template <class Call>
 inline constexpr unsigned most_rows_in_block = Call::has_token_sets ? 1 : threads_of_warps / warp_size;
 
+/// How many loads of a thread are under way in a sweep that evaluates terms. The numbers in between stand in registers at the same
+/// time: those of eight entries of one term, of four of a sum. Without a term over the vocabulary there are few.
+template <int Lanes, class Call>
+constexpr int loads_of_terms() {
+    constexpr int of_four_lanes = Call::vocabulary_terms == 0 ? 4 : Call::vocabulary_terms == 1 ? 2 : 1;
+    return Lanes > 4 && of_four_lanes > 1 ? of_four_lanes / 2 : of_four_lanes;
+}
+
+/// Two of the largest blocks share the registers of a multiprocessor, 128 for a thread, where a thread evaluates up to eight
+/// entries of a term, or four of three, in float. Other kernels may take 255, and two of their blocks run at a time where they take
+/// no more than 128: those that sum in double, load more than four elements at a time, evaluate more terms, or fit terms to the
+/// row, which is a sweep with terms of its own.
+template <class Real, int Lanes, class Call>
+inline constexpr bool shares_registers = sizeof(Real) == sizeof(float) && Lanes <= 4 && Call::vocabulary_terms <= 3 &&
+                                         !Call::fits_terms_to_row;
+
 /// A row for every warp of the block's y dimension, for every block, or for `blocks_of_row` of them.
 template <class Real, int Lanes, class Call>
-__global__ void __launch_bounds__(most_threads, 2)
+__global__ void __launch_bounds__(most_threads, shares_registers<Real, Lanes, Call> ? 2 : 1)
     run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
     DISTILL_STATIC_SHARED(in_common, typename Call::common_type[most_rows_in_block<Call>]);
@@ -183,8 +199,9 @@ __global__ void __launch_bounds__(most_threads, 2)
     const launched<Call> at{call, workspace};
     const call_totals totals = at.totals();
     const auto job = call.with_denominator(totals.denominator);
-    row_team<Real, Lanes> team{in_block, in_common + threadIdx.y, blocks_of_row == 1 ? nullptr : at.exchanges() + row,
-                               blocks_of_row, blockIdx.x % blocks_of_row};
+    row_team<Real, Lanes, loads_of_terms<Lanes, Call>()> team{in_block, in_common + threadIdx.y,
+                                                              blocks_of_row == 1 ? nullptr : at.exchanges() + row,
+                                                              blocks_of_row, blockIdx.x % blocks_of_row};
     team.loads_vectors = allows_vectors(team, job, row);
     kernel::row_sums sums;
     double loss = quiet_nan();
@@ -237,24 +254,32 @@ public:
     detail::leave_with<cuda_error>({call, " failed: ", cudaGetErrorName(status), ", ", cudaGetErrorString(status)});
 }
 
-/// Memory on the device that a call may use until the work it enqueued is done.
+/// Memory on the device that a call may use until the work it enqueued is done, at an address that is a multiple of 8; or the
+/// request for memory of every call's own.
 struct workspace {
     void* data = nullptr;
     std::size_t bytes = 0;
+    bool is_stream_ordered = false;
 };
 
-/// A call enqueues its work on the stream and returns: it waits for nothing, allocates nothing, and can be captured in a graph.
-/// Every pointer it is given is the device's, the result's too:
+/// In the place of a workspace: a call takes its own from the memory pool of the stream's device and gives it back, both in the
+/// stream's order (cudaMallocAsync before its first kernel, cudaFreeAsync after its last).
+inline constexpr workspace stream_ordered{.is_stream_ordered = true};
+
+/// A call enqueues its work on the stream and returns: it waits for nothing, allocates nothing unless it is asked to, and can be
+/// captured in a graph. Every pointer it is given is the device's, the result's too:
 ///
 ///     distill::loss f{objective, distill::cuda{stream, {memory, bytes}}, distill::token_mean{}};
 ///     f(batch, gradient, result);      // bytes >= f.workspace_bytes(batch)
+///     distill::loss g{objective, distill::cuda{stream, distill::stream_ordered}, distill::token_mean{}};
 ///
 /// The workspace, the buffers and the result belong to the call until the stream has done its work. One thread or several may
 /// enqueue calls, each with a workspace of its own.
 ///
 /// Errors: what the host can see is refused before anything is enqueued. What only the device sees makes its row NaN and is
 /// counted in nonfinite_rows: token ids out of range or twice in a set, weights and row temperatures outside their domain; offsets out of order
-/// do so for every row. A CUDA function that fails is named.
+/// do so for every row. A CUDA function that fails is named, and memory that the call took is given back; until run_rows is
+/// enqueued, the workspace alone is written to.
 ///
 /// Determinism: run to run, on one kind of device, the same input at the same addresses gives the same bits. A row's bits depend
 /// on the row alone where shares_rows is false, and on whether its addresses are multiples of 16; else also on how many blocks
@@ -274,58 +299,89 @@ struct cuda {
 
     template <class Call>
     void enqueue(const Call& call) const {
-        using real = std::conditional_t<kernel::any_double<typename Call::job_type>, double, float>;
-        auto* const space = static_cast<unsigned char*>(memory.data);
-        const std::ptrdiff_t rows = call.in.student.rows, sequences = device::layout_of(call).sequences;
-        const auto fine = [](const char* what, cudaError_t status) {
-            if (status != cudaSuccess) report_cuda_error(what, status);
-            return status == cudaSuccess;
-        };
-
-        if (sequences > 0) {
-            constexpr unsigned warps = device::threads_of_warps / device::warp_size;
-            DISTILL_LAUNCH((device::weigh_sequences<Call>), blocks((sequences + warps - 1) / warps),
-                           device::threads_of_warps, 0, stream, call, space);
-            if (!fine("weigh_sequences", cudaGetLastError())) return;
-        }
-        DISTILL_LAUNCH((device::count_rows<Call>), 1, device::most_threads, 0, stream, call, space);
-        if (!fine("count_rows", cudaGetLastError())) return;
-        if (rows > 0) {
-            int number = 0, multiprocessors = 0, cooperative = 0;
-            if (!fine("cudaGetDevice", cudaGetDevice(&number)) ||
-                !fine("cudaDeviceGetAttribute",
-                      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, number)) ||
-                !fine("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, number)))
-                return;
-            constexpr int lanes = lanes_of<Call, real>;
-            const row_shape shape = shape_of<device::most_rows_in_block<Call>>(
-                rows, call.in.student.vocabulary, lanes, multiprocessors, shares_rows && cooperative != 0);
-            cudaLaunchAttribute together{};
-            together.id = cudaLaunchAttributeCooperative;
-            together.val.cooperative = 1;
-            cudaLaunchConfig_t launch{};
-            launch.gridDim = shape.grid;
-            launch.blockDim = shape.block;
-            launch.stream = stream;
-            launch.attrs = &together;
-            launch.numAttrs = shape.blocks_of_row > 1 ? 1 : 0;
-            if (!fine("run_rows",
-                      cudaLaunchKernelEx(&launch, device::run_rows<real, lanes, Call>, call, space, shape.blocks_of_row)))
-                return;
-        }
-        DISTILL_LAUNCH((device::write_result<Call>), 1, device::most_threads, 0, stream, call, space);
-        static_cast<void>(fine("write_result", cudaGetLastError()));
+        if (!memory.is_stream_ordered) return report(enqueue_kernels(call, memory.data));
+        void* taken = nullptr;
+        if (const cudaError_t status = cudaMallocAsync(&taken, workspace_bytes(call), stream); status != cudaSuccess)
+            return report({"cudaMallocAsync", status});
+        const attempt kernels = enqueue_kernels(call, taken), release{"cudaFreeAsync", cudaFreeAsync(taken, stream)};
+        report(kernels.status != cudaSuccess ? kernels : release);
     }
 
 private:
+    /// A CUDA function, or a kernel's launch, and how it ended.
+    struct attempt {
+        const char* call;
+        cudaError_t status;
+    };
+
+    /// A failure that is told is none that the thread's next cudaGetLastError() finds.
+    static void report(const attempt& a) {
+        if (a.status == cudaSuccess) return;
+        static_cast<void>(cudaGetLastError());
+        report_cuda_error(a.call, a.status);
+    }
+
+    /// The last attempt, which is the first to fail.
+    template <class Call>
+    attempt enqueue_kernels(const Call& call, void* memory_of_call) const {
+        using real = std::conditional_t<kernel::any_double<typename Call::job_type>, double, float>;
+        constexpr int lanes = lanes_of<Call, real>;
+        constexpr std::ptrdiff_t warps = device::threads_of_warps / device::warp_size;
+        auto* const space = static_cast<unsigned char*>(memory_of_call);
+        const std::ptrdiff_t rows = call.in.student.rows, sequences = device::layout_of(call).sequences;
+
+        int number = 0, multiprocessors = 0, cooperative = 0;
+        attempt last{"cudaGetDevice", cudaGetDevice(&number)};
+        const auto then = [&last](const char* name, const auto& function) {
+            if (last.status == cudaSuccess) last = {name, function()};
+        };
+        const auto ask = [&](int& answer, cudaDeviceAttr attribute) {
+            then("cudaDeviceGetAttribute", [&] { return cudaDeviceGetAttribute(&answer, attribute, number); });
+        };
+        ask(multiprocessors, cudaDevAttrMultiProcessorCount);
+        ask(cooperative, cudaDevAttrCooperativeLaunch);
+        if (sequences > 0)
+            then("weigh_sequences", [&] {
+                return launch(device::weigh_sequences<Call>, blocks((sequences + warps - 1) / warps),
+                              device::threads_of_warps, false, call, space);
+            });
+        then("count_rows", [&] { return launch(device::count_rows<Call>, 1, device::most_threads, false, call, space); });
+        if (rows > 0)
+            then("run_rows", [&] {
+                const row_shape shape = shape_of<device::most_rows_in_block<Call>>(
+                    rows, call.in.student.vocabulary, lanes, multiprocessors, shares_rows && cooperative != 0);
+                return launch(device::run_rows<real, lanes, Call>, shape.grid, shape.block, shape.blocks_of_row > 1, call,
+                              space, shape.blocks_of_row);
+            });
+        then("write_result",
+             [&] { return launch(device::write_result<Call>, 1, device::most_threads, false, call, space); });
+        return last;
+    }
+
+    /// The status is the launch's own: what failed in this thread before stays for whoever asks.
+    template <class... Parameters, class... Arguments>
+    cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, bool is_cooperative,
+                       const Arguments&... arguments) const {
+        cudaLaunchAttribute together{};
+        together.id = cudaLaunchAttributeCooperative;
+        together.val.cooperative = 1;
+        cudaLaunchConfig_t config{};
+        config.gridDim = grid;
+        config.blockDim = block;
+        config.stream = stream;
+        config.attrs = &together;
+        config.numAttrs = is_cooperative ? 1 : 0;
+        return cudaLaunchKernelEx(&config, kernel, arguments...);
+    }
+
     struct row_shape {
         dim3 grid, block;
         unsigned blocks_of_row;
     };
 
-    /// A thread's load is 16 bytes of the student's logits.
+    /// A thread's load is 16 bytes of the student's logits, of narrower ones than double two elements where sums run in double.
     template <class Call, class Real>
-    static constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) < sizeof(typename Call::job_type::student_type)
+    static constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) > sizeof(float)
                                                               ? sizeof(Real)
                                                               : sizeof(typename Call::job_type::student_type));
 

@@ -11,6 +11,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -315,7 +316,8 @@ inline void check_gradient(call_checker& check, const untyped_view& destination,
 /// What is wrong with a device call's workspace; empty where nothing is.
 inline std::string workspace_error(const void* data, std::size_t bytes, std::size_t needed) {
     if (bytes < needed) return sentence({"the workspace has ", bytes, " bytes, this call needs ", needed});
-    return data == nullptr ? "the workspace is a null pointer" : "";
+    if (data == nullptr) return "the workspace is a null pointer";
+    return reinterpret_cast<std::uintptr_t>(data) % 8 != 0 ? "the workspace's address is no multiple of 8" : "";
 }
 
 /// An array of one result per row.

@@ -5,6 +5,8 @@
 #include <distill/core/result.hpp>
 #include <distill/kernel/row_loop.hpp>
 
+#include <cstddef>
+
 namespace distill::kernel {
 
 /// Pointers in it, those of the batch too, are the device's.
@@ -14,6 +16,8 @@ struct device_call {
     using job_type = job<Objective, Reduction, Student, Teacher, Destination, Caps>;
     static constexpr bool needs_sequences = Reduction::needs_sequences;
     static constexpr bool has_token_sets = plan<Objective>::token_set_terms > 0;
+    static constexpr bool fits_terms_to_row = plan<Objective>::has_row_dependent_terms;
+    static constexpr std::size_t vocabulary_terms = plan<Objective>::vocabulary_terms;
     /// What a team's common memory has to hold.
     using common_type = single_entries<plan<Objective>>;
 

@@ -1,6 +1,7 @@
-/// From the type computed in to the type stored.
+/// From the type computed in to the type stored, and back.
 #pragma once
 
+#include <distill/core/config.hpp>
 #include <distill/core/number.hpp>
 
 #include <concepts>
@@ -34,6 +35,15 @@ constexpr Element to_element(Real value) {
         if (largest > 0.0f && is_finite(value)) narrow = narrow > largest ? largest : narrow < -largest ? -largest : narrow;
         return static_cast<Element>(narrow);
     }
+}
+
+/// What is stored, exactly. A 16-bit type may convert to float alone.
+template <std::floating_point Real, class Element>
+DISTILL_INLINE constexpr Real from_element(const Element& stored) {
+    if constexpr (std::is_floating_point_v<Element>)
+        return static_cast<Real>(stored);
+    else
+        return static_cast<Real>(static_cast<float>(stored));
 }
 
 }  // namespace kernel

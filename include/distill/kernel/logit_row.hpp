@@ -6,6 +6,7 @@
 #include <distill/core/logits_view.hpp>
 #include <distill/core/scalar.hpp>
 #include <distill/core/soft_cap.hpp>
+#include <distill/kernel/element.hpp>
 
 #include <cstdint>
 
@@ -87,7 +88,7 @@ DISTILL_INLINE constexpr typename Team::number through_cap(const Team& team, con
 /// One logit as the sweeps see it.
 template <class Real, class Element>
 constexpr double single_logit(const Element* row, std::int64_t index) {
-    const auto x = static_cast<double>(static_cast<Real>(row[index]));
+    const auto x = static_cast<double>(from_element<Real>(row[index]));
     return x > masked_logit ? x : masked_logit;
 }
 template <class Real, class Element>

@@ -51,8 +51,9 @@ public:
     static constexpr std::size_t single_entries =
         token_terms + token_set_terms * static_cast<std::size_t>(largest_token_set);
 
-    static constexpr bool has_vocabulary_terms =
-        any([]<class Term>(std::type_identity<Term>) { return detail::is_part<Term, vocabulary_part>; });
+    static constexpr std::size_t vocabulary_terms =
+        (std::size_t{0} + ... + count<vocabulary_part>(static_cast<const Groups*>(nullptr)));
+    static constexpr bool has_vocabulary_terms = vocabulary_terms > 0;
 
     /// A vocabulary term reads the teacher's logits.
     static constexpr bool reads_teacher = any([]<class Term>(std::type_identity<Term>) {

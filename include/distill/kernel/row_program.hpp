@@ -287,7 +287,7 @@ private:
                 (of_group(std::integral_constant<int, G>{}), ...);
             }
             (std::make_index_sequence<groups>{});
-            const double before = gradient.adds ? static_cast<double>(static_cast<real>(gradient.data[patch.index])) : 0.0;
+            const double before = gradient.adds ? static_cast<double>(from_element<real>(gradient.data[patch.index])) : 0.0;
             patch.gradient = before + derivative * single_slope<real>(in_.student, patch.index);
         });
     }

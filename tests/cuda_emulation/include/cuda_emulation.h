@@ -40,8 +40,12 @@ struct device_properties {
     int shared_bytes_per_multiprocessor = 228 * 1024;
     int l2_bytes = 50 * 1024 * 1024;
     int cooperative_launch = 1;
+    std::size_t memory_bytes = std::size_t{16} << 30;
 };
 inline device_properties device;
+
+/// Of the device's memory, what is allocated: what a stream-ordered release has given back when the stream has come to it.
+std::size_t allocated_bytes();
 
 /// Where a kernel calls an intrinsic; clang 14 has no std::source_location.
 struct call_site {

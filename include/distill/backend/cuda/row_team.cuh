@@ -110,17 +110,17 @@ struct row_exchange {
 
 /// See kernel/row_program.hpp for what a team is. It is a warp where a block's x dimension is one, which then may have a row for
 /// each of its warps; else a block; with an exchange, several blocks. Every thread works on `lanes_of_thread` consecutive
-/// entries at a time, 16 bytes of the logits. Reductions add in an order that depends on the number of threads and of blocks
-/// alone.
-template <class Real, int Lanes>
+/// entries at a time, 16 bytes of the logits, and has LoadsOfTerms such loads of a row under way where terms are evaluated.
+/// Reductions add in an order that depends on the number of threads and of blocks alone.
+template <class Real, int Lanes, int LoadsOfTerms = 1>
 struct row_team {
     static constexpr int lanes_of_thread = Lanes;
     using number = lanes<Real, lanes_of_thread>;
     using real = Real;
     using mask = lane_mask<lanes_of_thread>;
 
-    /// Of one row, in flight before the first is needed.
-    static constexpr int loads_at_once = lanes_of_thread == 4 ? 4 : 2;
+    /// Loads of a thread that are under way in a sweep that sums what one row holds.
+    static constexpr int loads_of_sums = lanes_of_thread == 4 ? 4 : 2;
 
     double* in_block;           ///< shared memory, of places_in_block numbers
     void* in_common = nullptr;  ///< shared memory of the team's part in the block, for common
@@ -157,14 +157,14 @@ struct row_team {
             body(tile{begin, begin + length < count ? begin + length : count});
     }
 
-    template <class Body>
+    template <int Loads = LoadsOfTerms, class Body>
     DISTILL_INLINE void for_each(const tile& t, const Body& body) const {
         const std::ptrdiff_t step = entries_at_once(), thread = block * threads_of_block() + thread_of_block();
         std::ptrdiff_t i = t.begin + lanes_of_thread * thread;
         if (loads_vectors) {
-            for (; i + (loads_at_once - 1) * step + lanes_of_thread <= t.end; i += loads_at_once * step) {
+            for (; i + (Loads - 1) * step + lanes_of_thread <= t.end; i += Loads * step) {
                 DISTILL_UNROLL
-                for (int load = 0; load < loads_at_once; ++load) body(place{i + load * step});
+                for (int load = 0; load < Loads; ++load) body(place{i + load * step});
             }
         }
         for (; i < t.end; i += step)
@@ -175,7 +175,7 @@ struct row_team {
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
         std::array<double, Count> sums{};
-        for_each(t, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+        for_each<loads_of_sums>(t, [&](const auto& at) DISTILL_INLINE_LAMBDA {
             const auto summands = body(at);
             for (std::size_t i = 0; i < Count; ++i) sums[i] += sum_of_lanes(active(at, summands[i]));
         });
@@ -188,7 +188,7 @@ struct row_team {
         const auto* const first = reinterpret_cast<const vector_of<Element>*>(row + at.index);
         const auto together = std::bit_cast<elements<Element>>(*first);
         number x;
-        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = static_cast<Real>(together.lane[i]);
+        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = kernel::from_element<Real>(together.lane[i]);
         return x;
     }
     template <class Element>
@@ -196,7 +196,7 @@ struct row_team {
         if (loads_vectors && at.count == lanes_of_thread) return load(row, place{at.index});
         number x(masked_logit);
         for (int i = 0; i < lanes_of_thread; ++i)
-            if (i < at.count) x.lane[i].value = static_cast<Real>(row[at.index + i]);
+            if (i < at.count) x.lane[i].value = kernel::from_element<Real>(row[at.index + i]);
         return x;
     }
 

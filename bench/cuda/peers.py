@@ -1,0 +1,275 @@
+"""Peers of the CUDA backend that live in Python: PyTorch as it is written, through torch.compile, and Liger-Kernel's losses.
+
+usage: peers.py [--benchmark_filter=REGEX] [--benchmark_out=FILE.json]     measures on the GPU; ./run bench_cuda calls it
+       peers.py --check                                                    compares the formulas with closed forms, on the CPU
+
+The table is bench_cuda's, with its shapes, logits of the same kind and its columns: a loss summed over rows, with its gradient with
+respect to the student's logits. GB/s counts every input read once and the gradient written once, whatever a peer moves; `of copy` is
+that speed over that of a copy from device to device of the same buffers. Before it is timed, a peer's loss and gradient are
+compared with PyTorch's in double.
+
+What is not here is not measured, and the table says so. The exit status is 77 where nothing was measured, or nothing compared.
+Facts of Liger-Kernel are those of src/liger_kernel/transformers/jsd.py and kl_div.py (linkedin/Liger-Kernel, 1a09b04, 0e29a03): both
+take log-probabilities, the student's first, in LigerJSD's letters q; LigerJSD is the mean over rows, and its beta the teacher's weight.
+"""
+
+import argparse
+import json
+import math
+import re
+import sys
+
+SKIPPED = 77
+TEACHER_WEIGHT = 0.5
+VOCABULARIES = (1000, 32000, 128256, 151936, 262144)
+ROWS = (1, 8, 64, 1024, 4096)
+TYPES = {"float": "float32", "half": "float16", "bfloat16": "bfloat16"}
+COLUMNS = (("us/call", 10, 1), ("ns/entry", 10, 4), ("GB/s", 8, 0), ("of copy", 8, 2))
+
+# Relative, of the loss and of the gradient's norm: the rounding of 16-bit log-probabilities and gradients included.
+AGREED = {"float": 1e-3, "half": 3e-2, "bfloat16": 3e-1}
+
+
+# ---- the objectives, by the definition ----
+
+
+def closed_form(name, z, w):
+    """(loss, gradient) of one row of logits, in Python's own arithmetic."""
+    def log_softmax(x):
+        largest = max(x)
+        log_sum = largest + math.log(math.fsum(math.exp(v - largest) for v in x))
+        return [v - log_sum for v in x]
+
+    log_p, log_q = log_softmax(z), log_softmax(w)
+    p, q = [math.exp(v) for v in log_p], [math.exp(v) for v in log_q]
+    if name == "forward_kl":
+        return math.fsum(b * (lb - la) for b, la, lb in zip(q, log_p, log_q)), [a - b for a, b in zip(p, q)]
+    if name == "reverse_kl":
+        slopes = [la - lb for la, lb in zip(log_p, log_q)]
+        loss = math.fsum(a * s for a, s in zip(p, slopes))
+    else:
+        log_m = [math.log(TEACHER_WEIGHT * b + (1 - TEACHER_WEIGHT) * a) for a, b in zip(p, q)]
+        slopes = [(1 - TEACHER_WEIGHT) * (la - lm) for la, lm in zip(log_p, log_m)]
+        loss = TEACHER_WEIGHT * math.fsum(b * (lb - lm) for b, lb, lm in zip(q, log_q, log_m))
+        loss += math.fsum(a * s for a, s in zip(p, slopes))
+    mean = math.fsum(a * s for a, s in zip(p, slopes))
+    return loss, [a * (s - mean) for a, s in zip(p, slopes)]
+
+
+# ---- the peers ----
+
+
+def eager(torch):
+    """{objective: loss(z, w)} as it is usually written, in fp32 from log-softmax on."""
+    def logs(z, w):
+        working = torch.float64 if z.dtype == torch.float64 else torch.float32
+        return torch.log_softmax(z, -1, dtype=working), torch.log_softmax(w, -1, dtype=working)
+
+    def kl(log_target, log_input):
+        return torch.nn.functional.kl_div(log_input, log_target, reduction="sum", log_target=True)
+
+    def forward_kl(z, w):
+        log_p, log_q = logs(z, w)
+        return kl(log_q, log_p)
+
+    def reverse_kl(z, w):
+        log_p, log_q = logs(z, w)
+        return kl(log_p, log_q)
+
+    def jensen_shannon(z, w):
+        log_p, log_q = logs(z, w)
+        log_m = torch.logsumexp(torch.stack([log_q + math.log(TEACHER_WEIGHT), log_p + math.log(1 - TEACHER_WEIGHT)]), 0)
+        return TEACHER_WEIGHT * kl(log_q, log_m) + (1 - TEACHER_WEIGHT) * kl(log_p, log_m)
+
+    return {"forward_kl": forward_kl, "reverse_kl": reverse_kl, "jensen_shannon": jensen_shannon}
+
+
+def liger(torch):
+    """{objective: loss(z, w)} on Liger-Kernel's modules, which begin at log-probabilities."""
+    from liger_kernel.transformers import LigerJSD, LigerKLDIVLoss
+    divergence, symmetric = LigerKLDIVLoss(reduction="sum", log_target=True), LigerJSD(beta=TEACHER_WEIGHT)
+    return {"forward_kl": lambda z, w: divergence(torch.log_softmax(z, -1), torch.log_softmax(w, -1)),
+            "jensen_shannon": lambda z, w: symmetric(torch.log_softmax(z, -1), torch.log_softmax(w, -1)) * z.shape[0]}
+
+
+def peers(torch):
+    """[(name, {objective: loss}, why it is left out)]"""
+    found = [("PyTorch", eager(torch), None)]
+    if not hasattr(torch, "compile"):
+        found.append(("torch.compile", {}, f"PyTorch {torch.__version__} has no torch.compile"))
+    else:
+        found.append(("torch.compile", {name: torch.compile(loss) for name, loss in eager(torch).items()}, None))
+    try:
+        found.append(("Liger-Kernel", liger(torch), None))
+    except ImportError as error:
+        found.append(("Liger-Kernel", {}, f"not installed: {error}"))
+    return found
+
+
+def loss_and_gradient(loss, z, w):
+    student = z.detach().requires_grad_()
+    value = loss(student, w)
+    value.backward()
+    return value.detach(), student.grad
+
+
+# ---- measurement ----
+
+
+def seconds(torch, calls, work):
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    for _ in range(calls):
+        work()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) * 1e-3
+
+
+def calls_of(torch, work):
+    work()  # compiled, and its memory in the allocator's hands
+    torch.cuda.synchronize()
+    return max(1, min(1000, int(2e-3 / seconds(torch, 1, work))))
+
+
+def measure(torch, work, copy, entries, element_bytes, least_seconds=0.1):
+    calls, copies = calls_of(torch, work), calls_of(torch, copy)
+    working = copying = 0.0
+    batches = 0
+    while working < least_seconds:  # copies before and after: a device's clock drifts
+        copying += 0.5 * seconds(torch, copies, copy)
+        working += seconds(torch, calls, work)
+        copying += 0.5 * seconds(torch, copies, copy)
+        batches += 1
+    call, of_copy = working / (batches * calls), copying / (batches * copies)
+    speed, speed_of_copy = 3 * entries * element_bytes / call, 2 * entries * element_bytes / of_copy
+    return {"us/call": call * 1e6, "ns/entry": call / entries * 1e9, "GB/s": speed * 1e-9, "of copy": speed / speed_of_copy}
+
+
+def difference(torch, name, loss, z, w):
+    """How far a peer's loss and gradient are from PyTorch's in double, on the first rows."""
+    z, w = z[:8], w[:8]
+    found = loss_and_gradient(loss, z, w)
+    value, gradient = loss_and_gradient(eager(torch)[name], z.double(), w.double())
+    norm = torch.linalg.vector_norm
+    return max(abs(float(found[0]) / float(value) - 1), float(norm(found[1].double() - gradient) / norm(gradient)))
+
+
+def header(question):
+    return f"\n{question:<44}" + "".join(f" {name:>{width}}" for name, width, _ in COLUMNS)
+
+
+def line(name, counters):
+    numbers = (counters if isinstance(counters, str) else
+               " ".join(f"{counters[column]:{width}.{digits}f}" for column, width, digits in COLUMNS))
+    return f"  {name:<42} {numbers}"
+
+
+def measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results, device="cuda"):
+    question = f"{type_name}, {rows} x {vocabulary}"
+    names = [(f"{objective}, {name}", losses, objective, why) for objective in ("forward_kl", "reverse_kl", "jensen_shannon")
+             for name, losses, why in all_peers if why is None and objective in losses]
+    names = [one for one in names if re.search(wanted, f"{question}/{one[0]}")]
+    if not names:
+        return
+    print(header(question))
+    try:
+        dtype = getattr(torch, TYPES[type_name])
+        generator = torch.Generator(device).manual_seed(20260513)
+        normal = lambda scale: scale * torch.randn(rows, vocabulary, generator=generator, device=device)
+        base = normal(3.0)
+        z, w = base.to(dtype), (base + normal(0.3)).to(dtype)  # neighbours: KL about 0.05
+        destination = torch.empty_like(z)
+    except torch.cuda.OutOfMemoryError:
+        print(line("", "out of the device's memory"))
+        return
+    for name, losses, objective, _ in names:
+        try:
+            apart = difference(torch, objective, losses[objective], z, w)
+            if not apart < AGREED[type_name]:
+                counters = f"its answer differs from PyTorch's in double by {apart:.1e}"
+            else:
+                counters = measure(torch, lambda: loss_and_gradient(losses[objective], z, w), lambda: destination.copy_(z),
+                                   rows * vocabulary, z.element_size())
+                results.append({"name": f"{question}/{name}", **counters})
+        except Exception as error:  # the device's memory above all; what fails is a line of the table
+            counters = f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        print(line(name, counters), flush=True)
+        torch.cuda.empty_cache()
+
+
+def measure_all(torch, wanted, out):
+    all_peers = peers(torch)
+    about = torch.cuda.get_device_properties(0)
+    device = (f"{about.name}, compute capability {about.major}.{about.minor}, {about.multi_processor_count} multiprocessors, "
+              f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
+    print(f"Loss and gradient on {device}.")
+    for name, _, why in all_peers:
+        if why is not None:
+            print(f"{name} is left out: {why}")
+    results = []
+    for type_name in TYPES:
+        for vocabulary in VOCABULARIES:
+            for rows in ROWS:
+                measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results)
+    if out is not None:
+        with open(out, "w", encoding="utf-8") as file:
+            json.dump({"context": {"device": device}, "benchmarks": results}, file, indent=1)
+    return 0 if results else SKIPPED
+
+
+# ---- the check ----
+
+
+def check_closed_forms():
+    """The closed forms against central differences of their own losses; at z = w all is 0."""
+    z, w = [0.3, -1.2, 2.0, 0.1, -0.4], [1.0, 0.2, -0.7, 0.5, 0.0]
+    for name in ("forward_kl", "reverse_kl", "jensen_shannon"):
+        loss, gradient = closed_form(name, z, w)
+        assert loss > 0 and abs(math.fsum(gradient)) < 1e-14, name
+        for j, slope in enumerate(gradient):
+            moved = [closed_form(name, z[:j] + [z[j] + step] + z[j + 1:], w)[0] for step in (1e-5, -1e-5)]
+            assert abs((moved[0] - moved[1]) / 2e-5 - slope) < 1e-9, (name, j)
+        at_equal, no_gradient = closed_form(name, z, z)
+        assert abs(at_equal) < 1e-15 and max(map(abs, no_gradient)) < 1e-15, name
+    row = line("forward_kl, PyTorch", {"us/call": 12.34, "ns/entry": 0.5, "GB/s": 1000.0, "of copy": 0.5})
+    assert len(row) == len(header("x")) - 1, "the table's columns"
+
+
+def check(torch):
+    generator = torch.Generator().manual_seed(20260513)
+    z, w = (torch.randn(3, 11, generator=generator, dtype=torch.float64) * 2 for _ in range(2))
+    for name, loss in eager(torch).items():
+        value, gradient = loss_and_gradient(loss, z, w)
+        expected = [closed_form(name, a, b) for a, b in zip(z.tolist(), w.tolist())]
+        assert abs(float(value) - math.fsum(row[0] for row in expected)) < 1e-12, name
+        largest = max(abs(found - right) for rows, (_, exact) in zip(gradient.tolist(), expected)
+                      for found, right in zip(rows, exact))
+        assert largest < 1e-13, (name, largest)
+        print(f"{name}: PyTorch's loss and gradient are the closed form's")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--benchmark_filter", default="")
+    parser.add_argument("--benchmark_out")
+    arguments, _ = parser.parse_known_args()  # google-benchmark's other flags are bench_cuda's
+    if arguments.check:
+        check_closed_forms()
+    try:
+        import torch
+    except ImportError as error:
+        print(f"{'not compared with PyTorch' if arguments.check else 'no Python peer is measured'}: {error}")
+        return SKIPPED
+    if arguments.check:
+        check(torch)
+        return 0
+    if not torch.cuda.is_available():
+        print(f"no Python peer is measured: PyTorch {torch.__version__} finds no CUDA device here")
+        return SKIPPED
+    return measure_all(torch, arguments.benchmark_filter, arguments.benchmark_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
