@@ -37,7 +37,7 @@ public:
     static constexpr std::size_t groups = sizeof...(Groups);
     static constexpr std::array<bool, groups> inherits_temperature() { return {detail::inherits_temperature<Groups>...}; }
     /// Of every group.
-    static constexpr std::array<std::size_t, groups> vocabulary_terms() {
+    static constexpr std::array<std::size_t, groups> vocabulary_terms_of_groups() {
         return {count<vocabulary_part>(static_cast<const Groups*>(nullptr))...};
     }
     static constexpr std::size_t token_terms =
@@ -124,7 +124,7 @@ inline constexpr double empty_sum = -0.0;
 template <std::size_t I, class Objective>
 DISTILL_INLINE constexpr double common_factor(const Objective& o) {
     double factor = 1.0;
-    if constexpr (plan<Objective>::vocabulary_terms()[I] == 1)
+    if constexpr (plan<Objective>::vocabulary_terms_of_groups()[I] == 1)
         for_each_term(o, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
             if constexpr (group() == I && detail::is_part<Term, vocabulary_part>) factor = t.weight;
         });
@@ -141,7 +141,7 @@ DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, cons
         const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
             if constexpr (!detail::is_part<Term, vocabulary_part>)
                 return;
-            else if constexpr (plan<Objective>::vocabulary_terms()[I] == 1)
+            else if constexpr (plan<Objective>::vocabulary_terms_of_groups()[I] == 1)
                 total = evaluate(term.value, e);
             else
                 total = total + Number(term.weight) * evaluate(term.value, e);
