@@ -78,7 +78,8 @@ def machine(kept):
     size = lambda of: next((f"{s // 1024} KiB" if s < 2**20 else f"{s // 2**20} MiB" for name, s in about["caches"].items()
                             if name.startswith(of)), "none")
     return (f"{about['processor']}, {about['cores']} cores, {about['instruction set']}, caches of {size('L1 Data')}, {size('L2')} and "
-            f"{size('L3')}; {kept['compiler']}; the floor is {floor:.2f} ns per entry; medians of {kept['repetitions']} repetitions.")
+            f"{size('L3')}; {kept['compiler']}; the floor is {floor:.2f} ns per entry; "
+            + ("one repetition." if kept["repetitions"] == 1 else f"medians of {kept['repetitions']} repetitions."))
 
 
 def objectives(kept):
