@@ -42,11 +42,11 @@ DISTILL_INLINE Number call(int which, const Number& a, const Number& b) {
         case exponential_less_1:
             return expm1(a);
         case logarithm:
-            return log(a);
+            return log(abs(a));
         case logarithm_of_1_more:
-            return log1p(a);
+            return log1p(abs(a));
         case root:
-            return sqrt(a);
+            return sqrt(abs(a));
         case in_order:
             return in_this_order(a);
         default:
