@@ -17,7 +17,6 @@
 #include <distill/core/number.hpp>
 #include <distill/core/polynomial.hpp>
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 
