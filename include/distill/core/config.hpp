@@ -15,6 +15,9 @@
 /// Everything that the function calls directly is inlined into it, also what a user wrote without a marker.
 #define DISTILL_FLATTEN __attribute__((flatten))
 
+/// Never inlined: a function that many others would otherwise hold a copy of.
+#define DISTILL_OUTLINED __attribute__((noinline))
+
 /// A function around a call to what a user wrote without a marker, inlined into it and with it. g++ inlines a user's function
 /// into one that is always inlined only where its heuristics want to, and one whose parameters it has rewritten not at all:
 /// here it may do neither, and leaves the rest to the flattened loop.

@@ -108,12 +108,25 @@ struct row_blocks {
     }
 };
 
+/// `value` in `count` entries of a row.
+template <class Team, class Element>
+struct row_filling {
+    Team team;
+    Element* row;
+    std::ptrdiff_t count;
+    double value;
+
+    DISTILL_INLINE constexpr void operator()() const {
+        const typename Team::number filling(value);
+        team.for_each_tile(count, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { team.store(row, at, filling); });
+        });
+    }
+};
+
 template <class Team, class Element>
 DISTILL_INLINE constexpr void fill_row(const Team& team, Element* row, std::ptrdiff_t count, double value) {
-    const typename Team::number filling(value);
-    team.for_each_tile(count, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-        team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { team.store(row, at, filling); });
-    });
+    team.outlined(row_filling<Team, Element>{team, row, count, value});
 }
 
 template <class Job>

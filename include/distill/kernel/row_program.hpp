@@ -53,6 +53,49 @@ struct row_gradient {
 /// In place of a row_gradient where only the value is asked.
 struct no_gradient {};
 
+template <class Team, class StudentRow, class Element, class At>
+DISTILL_INLINE constexpr void store_gradient(const Team& team, const StudentRow& student,
+                                             const row_gradient<Element>& gradient, const At& at,
+                                             const typename Team::number& derivative) {
+    typename Team::number dz = through_cap(team, student, at, derivative);
+    if (gradient.adds) dz = dz + team.load(gradient.data, at);
+    team.store(gradient.data, at, dz);
+}
+
+/// Sweep 3 where it has no term to evaluate, h being kept in the team's scratch (Kept) or 0: one function for all objectives.
+template <bool Kept, std::size_t Groups, class Team, class StudentRow, class Element>
+struct gradient_sweep {
+    using number = typename Team::number;
+
+    Team team;
+    StudentRow student;
+    std::ptrdiff_t vocabulary;
+    const std::array<softmax, Groups>& softmaxes;
+    const std::array<double, Groups>& moments;  ///< -weight / T H, by group
+    row_gradient<Element> gradient;
+
+    DISTILL_INLINE constexpr void operator()() const {
+        std::array<entry_maker<number, typename Team::real>, Groups> makers;
+        std::array<number, Groups> moment;
+        for (std::size_t g = 0; g < Groups; ++g) {
+            makers[g] = entry_maker<number, typename Team::real>(softmaxes[g], softmax{});
+            moment[g] = row_constant<number>(moments[g]);
+        }
+        const number weight = row_constant<number>(gradient.weight);
+        team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                team.prefetch_next_tile(gradient.data, at);
+                if constexpr (!Kept) team.prefetch_next_tile(address_of(student), at);
+                const number z = load_logits(team, student, at);
+                number dz(empty_sum);
+                if constexpr (Kept) dz = team.load(team.scratch(), at) * weight;
+                for (std::size_t g = 0; g < Groups; ++g) dz = fma(makers[g].probability(z), moment[g], dz);
+                store_gradient(team, student, gradient, at, dz);
+            });
+        });
+    }
+};
+
 /// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
 template <class Team, class Objective, class StudentRow, class TeacherRow>
 class row_program {
@@ -293,43 +336,50 @@ private:
     }
 
     /// Sweep 3. Returns the value where sweep 2 was left out, else 0.
-    template <class Gradient, class Makers>
-    DISTILL_INLINE constexpr double write(const Gradient& gradient, const Makers& makers,
+    template <class Element, class Makers>
+    DISTILL_INLINE constexpr double write(const row_gradient<Element>& gradient, const Makers& makers,
                                           const std::array<double, groups>& scales,
                                           const std::array<double, groups>& moment) const {
+        if constexpr (keeps_derivatives || !plan::has_vocabulary_terms) {
+            std::array<double, groups> scaled_moment{};
+            for (std::size_t g = 0; g < groups; ++g) scaled_moment[g] = -scales[g] * moment[g];
+            team_.outlined(gradient_sweep<keeps_derivatives, groups, Team, StudentRow, Element>{
+                team_, in_.student, in_.vocabulary, student_, scaled_moment, gradient});
+            return 0.0;
+        } else {
+            return write_beside_terms(gradient, makers, scales, moment);
+        }
+    }
+
+    template <class Gradient, class Makers>
+    DISTILL_INLINE constexpr double write_beside_terms(const Gradient& gradient, const Makers& makers,
+                                                       const std::array<double, groups>& scales,
+                                                       const std::array<double, groups>& moment) const {
         const auto scale = broadcast([&](std::size_t g) { return scales[g] * factors_[g]; });
         const auto scaled_moment = broadcast([&](std::size_t g) { return -scales[g] * moment[g]; });
         const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
-        const number row_weight = row_constant<number>(gradient.weight);
         const auto gradient_of = [&](const auto& at, number& value) DISTILL_INLINE_LAMBDA {
             team_.prefetch_next_tile(gradient.data, at);
-            if constexpr (!keeps_derivatives) team_.prefetch_next_tile(address_of(in_.student), at);
-            if constexpr (plan::reads_teacher && !keeps_derivatives) team_.prefetch_next_tile(address_of(in_.teacher), at);
+            team_.prefetch_next_tile(address_of(in_.student), at);
+            if constexpr (plan::reads_teacher) team_.prefetch_next_tile(address_of(in_.teacher), at);
             const number z = load_logits(team_, in_.student, at);
             number dz(empty_sum);
-            if constexpr (keeps_derivatives) dz = team_.load(team_.scratch(), at) * row_weight;
             [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
                 const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
-                    if constexpr (plan::has_vocabulary_terms && !keeps_derivatives) {
-                        const entry<number> e = make_entry<plan::reads_teacher>(makers[g()], z, load_teacher(at));
-                        const summand<number> s = evaluate_group<g()>(objective_, e);
-                        value = value + value_of_group(s.value, factors[g()]);
-                        dz = fma(s.dlogp, scale[g()], dz);
-                        if constexpr (plan::needs_moment || plan::single_entries + plan::normalizer_terms > 0)
-                            dz = fma(e.p, scaled_moment[g()], dz);
-                    } else {
-                        dz = fma(makers[g()].probability(z), scaled_moment[g()], dz);
-                    }
+                    const entry<number> e = make_entry<plan::reads_teacher>(makers[g()], z, load_teacher(at));
+                    const summand<number> s = evaluate_group<g()>(objective_, e);
+                    value = value + value_of_group(s.value, factors[g()]);
+                    dz = fma(s.dlogp, scale[g()], dz);
+                    if constexpr (plan::needs_moment || plan::single_entries + plan::normalizer_terms > 0)
+                        dz = fma(e.p, scaled_moment[g()], dz);
                 };
                 (of_group(std::integral_constant<std::size_t, G>{}), ...);
             }
             (std::make_index_sequence<groups>{});
-            dz = through_cap(team_, in_.student, at, dz);
-            if (gradient.adds) dz = dz + team_.load(gradient.data, at);
-            team_.store(gradient.data, at, dz);
+            store_gradient(team_, in_.student, gradient, at, dz);
         };
 
-        if constexpr (plan::has_vocabulary_terms && !plan::needs_moment) {
+        if constexpr (!plan::needs_moment) {
             return sum_over<1>(team_, in_.vocabulary,
                                [&](const auto& at) DISTILL_INLINE_LAMBDA {
                                    std::array<number, 1> value{number(empty_sum)};

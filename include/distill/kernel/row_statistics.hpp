@@ -70,58 +70,74 @@ DISTILL_INLINE constexpr typename Team::number lane_maxima(const Team& team, con
 /// row's beginning is looked at for its maximum beforehand. So the largest entry's exponential is exactly 1, and the sums keep more
 /// digits than their summands: an error of the normaliser is an error of log p - log q at every entry.
 template <bool WithArgmax, class Team, class Row, std::size_t Temperatures>
+struct row_scan {
+    Team team;
+    Row row;
+    std::ptrdiff_t vocabulary;
+    const std::array<double, Temperatures>& inverse_temperatures;
+    row_statistics<Temperatures>& found;
+
+    DISTILL_INLINE constexpr void operator()() const {
+        using number = typename Team::number;
+        number lane_maximum(masked_logit), position(0.0), largest(0.0);
+        std::array<scaled_exponential<number, false>, Temperatures> exponential;
+        for (std::size_t t = 0; t != Temperatures; ++t)
+            exponential[t] = scaled_exponential<number, false>(inverse_temperatures[t] * log2_e);
+
+        found = {};
+        const auto look = [&](const auto& at, const number& x) DISTILL_INLINE_LAMBDA {
+            if constexpr (Temperatures == 0) largest = larger_magnitude(largest, x);
+            if constexpr (WithArgmax) position = select(x > lane_maximum, team.indices(at), position);
+            lane_maximum = max(x, lane_maximum);
+        };
+        if constexpr (Temperatures == 0) {
+            team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+                team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { look(at, load_logits(team, row, at)); });
+            });
+            found.maximum = team.maximum(lane_maximum);
+        } else {
+            found.maximum =
+                team.maximum(lane_maxima(team, row, vocabulary < looked_at_first ? vocabulary : looked_at_first));
+            team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+                for (int looks = 0, needed = 1; looks < needed; ++looks) {
+                    const number reference = row_constant<number>(found.maximum);
+                    const auto of_tile =
+                        team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                            team.prefetch_next_tile(address_of(row), at);
+                            const number x = load_logits(team, row, at);
+                            look(at, x);
+                            std::array<number, Temperatures> exponentials;
+                            for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exponential[t](x - reference);
+                            return exponentials;
+                        });
+                    if (looks == 0 && team.any(lane_maximum > reference)) {
+                        const double raised = team.maximum(lane_maximum);
+                        for (std::size_t t = 0; t != Temperatures; ++t)
+                            found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
+                        found.maximum = raised;
+                        needed = 2;
+                    } else {
+                        for (std::size_t t = 0; t != Temperatures; ++t) found.sums[t] += of_tile[t];
+                    }
+                }
+            });
+        }
+
+        found.has_nan = Temperatures == 0 && team.any(is_nan(largest));
+        for (const double sum : found.sums) found.has_nan = found.has_nan || !is_finite(sum);
+        if constexpr (WithArgmax)
+            found.argmax = static_cast<std::ptrdiff_t>(team.minimum(
+                select(lane_maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));
+    }
+};
+
+/// What a row_scan finds. It is a function of its own, which all objectives share.
+template <bool WithArgmax, class Team, class Row, std::size_t Temperatures>
 DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
     const Team& team, const Row& row, std::ptrdiff_t vocabulary,
     const std::array<double, Temperatures>& inverse_temperatures) {
-    using number = typename Team::number;
-    number lane_maximum(masked_logit), position(0.0), largest(0.0);
-    std::array<scaled_exponential<number, false>, Temperatures> exponential;
-    for (std::size_t t = 0; t != Temperatures; ++t)
-        exponential[t] = scaled_exponential<number, false>(inverse_temperatures[t] * log2_e);
-
     row_statistics<Temperatures> found;
-    const auto look = [&](const auto& at, const number& x) DISTILL_INLINE_LAMBDA {
-        if constexpr (Temperatures == 0) largest = larger_magnitude(largest, x);
-        if constexpr (WithArgmax) position = select(x > lane_maximum, team.indices(at), position);
-        lane_maximum = max(x, lane_maximum);
-    };
-    if constexpr (Temperatures == 0) {
-        team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-            team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { look(at, load_logits(team, row, at)); });
-        });
-        found.maximum = team.maximum(lane_maximum);
-    } else {
-        found.maximum = team.maximum(lane_maxima(team, row, vocabulary < looked_at_first ? vocabulary : looked_at_first));
-        team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
-            for (int looks = 0, needed = 1; looks < needed; ++looks) {
-                const number reference = row_constant<number>(found.maximum);
-                const auto of_tile =
-                    team.template precise_sum<Temperatures>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                        team.prefetch_next_tile(address_of(row), at);
-                        const number x = load_logits(team, row, at);
-                        look(at, x);
-                        std::array<number, Temperatures> exponentials;
-                        for (std::size_t t = 0; t != Temperatures; ++t) exponentials[t] = exponential[t](x - reference);
-                        return exponentials;
-                    });
-                if (looks == 0 && team.any(lane_maximum > reference)) {
-                    const double raised = team.maximum(lane_maximum);
-                    for (std::size_t t = 0; t != Temperatures; ++t)
-                        found.sums[t] *= std::exp((found.maximum - raised) * inverse_temperatures[t]);
-                    found.maximum = raised;
-                    needed = 2;
-                } else {
-                    for (std::size_t t = 0; t != Temperatures; ++t) found.sums[t] += of_tile[t];
-                }
-            }
-        });
-    }
-
-    found.has_nan = Temperatures == 0 && team.any(is_nan(largest));
-    for (const double sum : found.sums) found.has_nan = found.has_nan || !is_finite(sum);
-    if constexpr (WithArgmax)
-        found.argmax = static_cast<std::ptrdiff_t>(
-            team.minimum(select(lane_maximum >= number(found.maximum), position, number(static_cast<double>(vocabulary)))));
+    team.outlined(row_scan<WithArgmax, Team, Row, Temperatures>{team, row, vocabulary, inverse_temperatures, found});
     return found;
 }
 

@@ -58,19 +58,32 @@ inline instruction_set widest_supported() {
 
 // Flattened: g++ then inlines through every level, clang through the first (DISTILL_AROUND_USER_CODE). tests/codegen holds it.
 template <int Bytes, class Loop>
-DISTILL_FLATTEN void run_baseline(const Loop& loop) {
+DISTILL_FLATTEN DISTILL_OUTLINED void run_baseline(const Loop& loop) {
     loop.template operator()<Bytes>();
 }
 #if defined(__x86_64__) && !defined(DISTILL_BASELINE_ONLY)
 template <class Loop>
-DISTILL_TARGET_AVX512 DISTILL_FLATTEN void run_avx512(const Loop& loop) {
+DISTILL_TARGET_AVX512 DISTILL_FLATTEN DISTILL_OUTLINED void run_avx512(const Loop& loop) {
     loop.template operator()<64>();
 }
 template <class Loop>
-DISTILL_TARGET_AVX2 DISTILL_FLATTEN void run_avx2(const Loop& loop) {
+DISTILL_TARGET_AVX2 DISTILL_FLATTEN DISTILL_OUTLINED void run_avx2(const Loop& loop) {
     loop.template operator()<32>();
 }
 #endif
+
+/// Calls loop.template operator()<Bytes>() in a function of its own, compiled for the instruction set whose registers have `Bytes`
+/// bytes: a part of a loop that other loops have too is compiled once.
+template <int Bytes, class Loop>
+DISTILL_INLINE void run_outlined(const Loop& loop) {
+    if constexpr (Bytes == baseline_bytes) run_baseline<Bytes>(loop);
+#if defined(__x86_64__) && !defined(DISTILL_BASELINE_ONLY)
+    else if constexpr (Bytes == 64)
+        run_avx512(loop);
+    else
+        run_avx2(loop);
+#endif
+}
 
 /// Calls loop.template operator()<bytes>() with `bytes` the register width of the widest instruction set that the machine
 /// supports and `limit` allows. The loop's call operator is always inlined.

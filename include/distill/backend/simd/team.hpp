@@ -2,6 +2,7 @@
 #pragma once
 
 #include <distill/backend/simd/convert.hpp>
+#include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack.hpp>
 #include <distill/backend/simd/twin.hpp>
@@ -41,6 +42,11 @@ struct team : kernel::single_thread {
 
     /// A tile of each of the three buffers fits in the first-level cache.
     static constexpr std::ptrdiff_t tile_length = 1024;
+
+    template <class Body>
+    DISTILL_INLINE void outlined(const Body& body) const {
+        run_outlined<Width* static_cast<int>(sizeof(Float))>(only<Body>{body});
+    }
 
     template <class Body>
     DISTILL_INLINE void for_each_tile(std::ptrdiff_t count, const Body& body) const {
@@ -112,6 +118,17 @@ struct team : kernel::single_thread {
     DISTILL_INLINE bool any(const mask& m) const { return simd::any(m.first) || simd::any(m.second); }
 
 private:
+    /// A loop of one call. It has a copy of what it calls: what that reads must be seen not to alias what it writes.
+    template <class Body>
+    struct only {
+        const Body& body;
+        template <int Bytes>
+        DISTILL_INLINE void operator()() const {
+            const Body own = body;
+            own();
+        }
+    };
+
     template <class Element>
     static DISTILL_INLINE number load_both(const Element* source) {
         return {simd::load<Float, Width>(source), simd::load<Float, Width>(source + Width)};
