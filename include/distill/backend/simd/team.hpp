@@ -71,13 +71,14 @@ struct team : kernel::single_thread {
             const auto a = body(place{index, lanes}), b = body(place{index + lanes, lanes});
             for (std::size_t i = 0; i < Count; ++i) sums[i].add((a[i].first + a[i].second) + (b[i].first + b[i].second));
         }
-        for_each(tile{index, t.end}, [&](const place& at) DISTILL_INLINE_LAMBDA {
+        for (; index < t.end; index += lanes) {
+            const place at{index, index + lanes <= t.end ? lanes : static_cast<int>(t.end - index)};
             const auto summands = body(at);
             for (std::size_t i = 0; i < Count; ++i) {
                 const number x = active(at, summands[i]);
                 sums[i].add(x.first + x.second);
             }
-        });
+        }
         std::array<double, Count> totals{};
         for (std::size_t i = 0; i < Count; ++i) totals[i] = sums[i].total();
         return totals;
@@ -87,7 +88,7 @@ struct team : kernel::single_thread {
     DISTILL_INLINE number load(const Element* row, const place& at) const {
         if (at.count == lanes) return load_both(row + at.index);
         Element part[lanes]{};
-        for (int i = 0; i < at.count; ++i) part[i] = row[at.index + i];
+        std::memcpy(part, row + at.index, static_cast<std::size_t>(at.count) * sizeof(Element));
         return select(active_lanes(at), load_both(part), number(masked_logit));
     }
 
@@ -103,7 +104,7 @@ struct team : kernel::single_thread {
         if (at.count == lanes) return store_both(row + at.index, x);
         Element part[lanes];
         store_both(part, x);
-        for (int i = 0; i < at.count; ++i) row[at.index + i] = part[i];
+        std::memcpy(row + at.index, part, static_cast<std::size_t>(at.count) * sizeof(Element));
     }
 
     DISTILL_INLINE number active(const place& at, const number& x) const {
