@@ -116,6 +116,42 @@ TEST_CASE("a call that takes its memory itself is captured, and its graph is lau
     CHECK(bytes_given_out() == before);
 }
 
+TEST_CASE_TEMPLATE("a call is captured in a graph, and every launch of the graph runs it", Vocabulary,
+                   std::integral_constant<std::size_t, 100>, std::integral_constant<std::size_t, 20000>) {
+    constexpr std::size_t vocabulary = Vocabulary::value;
+    auto random = engine("cuda: graphs");
+    const filled_rows in = stored_rows<float>(random_rows(random, 2, vocabulary));
+    const device_vector<float> student(placed<float>(in.student, 2, vocabulary, {})),
+        teacher(placed<float>(in.teacher, 2, vocabulary, {})), gradient(2 * vocabulary);
+    const device_vector<loss_result> result(1);
+    const batch<float> b{.student = {student.data(), 2, vocabulary}, .teacher = {teacher.data(), 2, vocabulary}};
+    const device_vector<unsigned char> memory(loss{forward_kl{}, cuda{}, token_mean{}}.workspace_bytes(b));
+    cudaStream_t stream{};
+    hold(cudaStreamCreate(&stream));
+    const loss f{forward_kl{}, cuda{stream, {memory.data(), memory.size()}}, token_mean{}};
+
+    hold(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    f(b, {gradient.data(), 2, vocabulary}, result.data());
+    cudaGraph_t graph{};
+    hold(cudaStreamEndCapture(stream, &graph));
+    cudaGraphExec_t executable{};
+    hold(cudaGraphInstantiate(&executable, graph, 0));
+
+    const device_answer expected = on_device<float>(forward_kl{}, token_mean{}, in);
+    for (int launch = 0; launch < 2; ++launch) {
+        hold(cudaMemset(gradient.data(), 0xff, 2 * vocabulary * sizeof(float)));
+        hold(cudaGraphLaunch(executable, stream));
+        hold(cudaStreamSynchronize(stream));
+        CHECK(result.values()[0].value == expected.result.value);
+        const std::vector<float> found = gradient.values();
+        CHECK(std::equal(found.begin(), found.end(), expected.gradient.begin(),
+                         [](float a, double e) { return static_cast<double>(a) == e; }));
+    }
+    hold(cudaGraphExecDestroy(executable));
+    hold(cudaGraphDestroy(graph));
+    hold(cudaStreamDestroy(stream));
+}
+
 TEST_CASE("threads of the host enqueue at the same time, each on a stream and with a workspace of its own") {
     std::vector<filled_rows> rows;
     std::vector<device_answer> expected;

@@ -23,10 +23,6 @@ struct single_lane : kernel::single_thread {
     };
 
     template <class Body>
-    constexpr void outlined(const Body& body) const {
-        body();
-    }
-    template <class Body>
     constexpr void for_each_tile(std::ptrdiff_t count, const Body& body) const {
         constexpr std::ptrdiff_t length = 1024;
         for (std::ptrdiff_t begin = 0; begin < count; begin += length)

@@ -15,8 +15,14 @@
 /// Everything that the function calls directly is inlined into it, also what a user wrote without a marker.
 #define DISTILL_FLATTEN __attribute__((flatten))
 
-/// Never inlined: a function that many others would otherwise hold a copy of.
-#define DISTILL_OUTLINED __attribute__((noinline))
+/// Never inlined: a function that many others would otherwise hold a copy of. In a kernel it is: a call needs a stack.
+#if defined(__CUDACC__)
+#define DISTILL_OUTLINED DISTILL_INLINE
+#elif defined(__clang__)
+#define DISTILL_OUTLINED __attribute__((noinline)) inline
+#else
+#define DISTILL_OUTLINED __attribute__((noinline, noclone)) inline
+#endif
 
 /// A function around a call to what a user wrote without a marker, inlined into it and with it. g++ inlines a user's function
 /// into one that is always inlined only where its heuristics want to, and one whose parameters it has rewritten not at all:

@@ -129,11 +129,10 @@ DISTILL_INLINE constexpr void fill_row(const Team& team, Element* row, std::ptrd
     team.outlined(row_filling<Team, Element>{team, row, count, value});
 }
 
-template <class Job>
-DISTILL_INLINE constexpr auto read_row(const Job& job, std::ptrdiff_t row) {
-    const auto& in = job.in;
-    const auto student = student_row(job.caps, in.student.row(row));
-    const auto teacher = teacher_row(job.caps, in.teacher.absent() ? nullptr : in.teacher.row(row));
+template <class Batch, class Caps>
+DISTILL_OUTLINED constexpr auto read_row(const Batch& in, const Caps& caps, std::ptrdiff_t row) {
+    const auto student = student_row(caps, in.student.row(row));
+    const auto teacher = teacher_row(caps, in.teacher.absent() ? nullptr : in.teacher.row(row));
     row_input<std::remove_const_t<decltype(student)>, std::remove_const_t<decltype(teacher)>> input{
         .student = student, .teacher = teacher, .vocabulary = in.student.vocabulary, .index = row};
     if (!in.tokens.empty()) input.sampled_token = in.tokens[row];
@@ -180,7 +179,7 @@ DISTILL_INLINE constexpr row_outcome run_row(const Team& team, const Job& job, s
     row_outcome outcome;
     // A weight may underflow in its sequence's factor: the row is masked by its own weight alone.
     if (job.weigher.own_weight(row) != 0.0) {
-        const auto input = read_row(job, row);
+        const auto input = read_row(job.in, job.caps, row);
         const row_program<Team, typename Job::objective_type, decltype(input.student), decltype(input.teacher)> program(
             team, job.objective, job.temperatures, input);
         if constexpr (writes) {

@@ -10,6 +10,7 @@
 /// It is generic over a team: the lanes that share a row. A team has
 ///     number                        the number type its lanes compute in (core/number.hpp, plus what core/scalar.hpp adds)
 ///     real                          the floating-point type of one lane
+///     outlined(body)                body(), as a function that programs share (kernel/call_outlined.hpp)
 ///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
 ///     for_each(tile, body)          body(at) for every group of lanes of the tile
 ///     precise_sum<N>(tile, body)    sums of the N numbers body(at) answers, with more digits than theirs

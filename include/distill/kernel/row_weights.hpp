@@ -2,6 +2,7 @@
 #pragma once
 
 #include <distill/core/batch.hpp>
+#include <distill/core/config.hpp>
 #include <distill/core/reduction.hpp>
 
 #include <cstddef>
@@ -50,7 +51,7 @@ public:
             if constexpr (Reduction::needs_sequences) enter(sequence_of(weigher.in_.sequence_offsets, first_row));
         }
 
-        [[nodiscard]] constexpr double weight(std::ptrdiff_t row) {
+        [[nodiscard]] DISTILL_OUTLINED constexpr double weight(std::ptrdiff_t row) {
             if constexpr (Reduction::needs_sequences)
                 while (row >= weigher_.in_.sequence_offsets[sequence_ + 1]) enter(sequence_ + 1);
             const double own = weigher_.own_weight(row);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <distill/core/config.hpp>
+#include <distill/kernel/call_outlined.hpp>
 
 #include <cstddef>
 
@@ -20,6 +21,10 @@ struct single_thread {
     template <class T>
     using common = own_memory<T>;
 
+    template <class Body>
+    constexpr void outlined(const Body& body) const {
+        call_outlined(body);
+    }
     template <class Body>
     DISTILL_INLINE constexpr void share_out(std::size_t count, const Body& body) const {
         for (std::size_t i = 0; i < count; ++i) body(i);

@@ -4,6 +4,7 @@
 #include <distill/backend/cuda/lanes.cuh>
 #include <distill/core/config.hpp>
 #include <distill/core/logits_view.hpp>
+#include <distill/kernel/call_outlined.hpp>
 #include <distill/kernel/element.hpp>
 
 #include <cuda_runtime.h>
@@ -148,6 +149,11 @@ struct row_team {
         std::ptrdiff_t index;
         int count;
     };
+
+    template <class Body>
+    DISTILL_INLINE void outlined(const Body& body) const {
+        kernel::call_outlined(body);
+    }
 
     /// Long enough that a reduction per tile costs little beside it; between blocks it costs more.
     template <class Body>
