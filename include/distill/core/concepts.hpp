@@ -128,6 +128,17 @@ constexpr bool known_to_sum_to_zero() noexcept {
         return false;
 }
 
+/// The term's own promise that sum_v dlogp = KL(p || q): its member `sums_to_reverse_kl`, by default not given.
+template <class D>
+constexpr bool known_to_sum_to_reverse_kl() noexcept {
+    if constexpr (requires {
+                      { D::sums_to_reverse_kl } -> std::convertible_to<bool>;
+                  })
+        return D::sums_to_reverse_kl;
+    else
+        return false;
+}
+
 /// The batch fields that a term reads: its member `needs`, or by default the teacher's logits for a vocabulary term and
 /// nothing but its token for a token term.
 template <class D>

@@ -15,6 +15,7 @@ namespace distill {
 /// Optional members of a term:
 ///   static constexpr fields needs           what of the batch it reads (default: the teacher's logits)
 ///   static constexpr bool sums_to_zero      true promises sum_v dlogp = 0 for every p and q; saves a sweep
+///   static constexpr bool sums_to_reverse_kl    true promises sum_v dlogp = KL(p || q) for every p and q; saves one too
 ///   const char* domain_error() const        a sentence where a parameter is outside its domain, else nullptr
 ///   Derived for_row(const Row& row) const   the term to use in this row: for what depends on the row as a whole, such as
 ///                                           an entropy, a threshold or a baseline. It is held constant: no gradient flows

@@ -14,6 +14,8 @@ namespace distill {
 /// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3, 3e-3 for KL >= 5e-7; tests/laws/accuracy.cpp
 /// Source       Kullback and Leibler 1951; Gu et al. 2024, MiniLLM (arXiv 2306.08543)
 struct reverse_kl : term<reverse_kl> {
+    static constexpr bool sums_to_reverse_kl = true;
+
     template <class T>
     constexpr summand<T> operator()(const entry<T>& e) const {
         const T dlogp = e.p * e.log_ratio;

@@ -78,6 +78,15 @@ public:
     /// A token term looks at the teacher's own prediction.
     static constexpr bool may_want_teacher_label =
         any([]<class Term>(std::type_identity<Term>) { return contains(needs_of<Term>(), fields::teacher_label); });
+
+    /// H is a multiple of KL(p || q), which a sweep over both rows finds beside the normalisers (kernel/pair_scan.hpp). That sweep
+    /// looks for no argmax.
+    static constexpr bool moment_is_reverse_kl = needs_moment && reads_teacher && groups == 1 && !may_want_teacher_label &&
+                                                 !any([]<class Term>(std::type_identity<Term>) {
+                                                     return detail::is_part<Term, vocabulary_part> &&
+                                                            !known_to_sum_to_zero<Term>() &&
+                                                            !known_to_sum_to_reverse_kl<Term>();
+                                                 });
 };
 
 /// The temperatures of the groups, resolved once per call.
@@ -104,6 +113,16 @@ DISTILL_INLINE constexpr void for_each_term(Objective& o, const Visitor& visit) 
         (in_group(std::integral_constant<std::size_t, I>{}, std::get<I>(o.groups)), ...);
     }
     (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
+}
+
+/// How many times KL(p || q) the vocabulary terms' moment is, where it is a multiple of that.
+template <class Objective>
+DISTILL_INLINE constexpr double weight_of_reverse_kl(const Objective& o) {
+    double weight = 0.0;
+    for_each_term(o, [&]<class Term>(auto, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
+        if constexpr (known_to_sum_to_reverse_kl<Term>()) weight += t.weight;
+    });
+    return weight;
 }
 
 /// True where a term that is no sum over the vocabulary, of coefficient other than 0, reads one of these fields.

@@ -69,7 +69,8 @@ struct job {
     using gradient_type = typename element_of<Destination>::type;
 
     /// The row program makes use of a row of scratch.
-    static constexpr bool keeps_derivatives = plan<Objective>::needs_moment && !std::is_same_v<Destination, no_gradient>;
+    static constexpr bool keeps_derivatives =
+        plan<Objective>::needs_moment && !plan<Objective>::moment_is_reverse_kl && !std::is_same_v<Destination, no_gradient>;
 
     const Objective& objective;
     std::array<temperature, plan<Objective>::groups> temperatures;
@@ -180,11 +181,11 @@ DISTILL_INLINE constexpr row_outcome run_row(const Team& team, const Job& job, s
     // A weight may underflow in its sequence's factor: the row is masked by its own weight alone.
     if (job.weigher.own_weight(row) != 0.0) {
         const auto input = read_row(job.in, job.caps, row);
-        const row_program<Team, typename Job::objective_type, decltype(input.student), decltype(input.teacher)> program(
-            team, job.objective, job.temperatures, input);
+        using destination = std::conditional_t<writes, row_gradient<typename Job::gradient_type>, no_gradient>;
+        const row_program<Team, typename Job::objective_type, decltype(input.student), decltype(input.teacher), destination>
+            program(team, job.objective, job.temperatures, input);
         if constexpr (writes) {
-            outcome = program(row_gradient<typename Job::gradient_type>{job.destination.view.row(row),
-                                                                        weight / job.denominator, job.destination.adds});
+            outcome = program(destination{job.destination.view.row(row), weight / job.denominator, job.destination.adds});
             if (!outcome.finite) {
                 team.synchronize();
                 fill_gradient(team, job, row, quiet_nan());

@@ -29,6 +29,7 @@
 
 #include <distill/core/scalar.hpp>
 #include <distill/kernel/element.hpp>
+#include <distill/kernel/pair_scan.hpp>
 #include <distill/kernel/plan.hpp>
 #include <distill/kernel/row_constant.hpp>
 #include <distill/kernel/softmax.hpp>
@@ -71,8 +72,8 @@ struct gradient_sweep {
     Team team;
     StudentRow student;
     std::ptrdiff_t vocabulary;
-    const std::array<softmax, Groups>& softmaxes;
-    const std::array<double, Groups>& moments;  ///< -weight / T H, by group
+    std::array<softmax, Groups> softmaxes;
+    std::array<double, Groups> moments;  ///< -weight / T H, by group
     row_gradient<Element> gradient;
 
     DISTILL_INLINE constexpr void operator()() const {
@@ -98,13 +99,25 @@ struct gradient_sweep {
 };
 
 /// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
-template <class Team, class Objective, class StudentRow, class TeacherRow>
+template <class Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
 class row_program {
     using number = typename Team::number;
     using real = typename Team::real;
     using exact = scalar<double>;  // single tokens are computed once per row, in double
     using plan = kernel::plan<Objective>;
     static constexpr std::size_t groups = plan::groups;
+    static constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
+
+    static constexpr bool has_scratch = requires(const Team& team) {
+        { team.scratch() } -> std::same_as<real*>;
+    };
+    /// Sweep 1 reads both rows at a time, which keeps more of the memory busy, and finds H where that is a multiple of KL(p || q).
+    static constexpr bool scans_pair = has_scratch && plan::reads_teacher && groups == 1 && !plan::may_want_teacher_label;
+    static constexpr bool finds_moment = writes && scans_pair && plan::moment_is_reverse_kl;
+    /// H has to be summed before sweep 3.
+    static constexpr bool sums_moment = plan::needs_moment && !finds_moment;
+    /// Sweep 3 reads h instead of making entries again.
+    static constexpr bool keeps_derivatives = sums_moment && has_scratch;
 
 public:
     DISTILL_INLINE constexpr row_program(const Team& team, const Objective& o,
@@ -122,19 +135,28 @@ public:
             if (t.per_row) t.weight *= in.coefficient;
         });
         set_factors(std::make_index_sequence<groups>{});
-        const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
-        usable_ = has_usable_numbers(team, objective_, in_) && student.usable();
-        for (std::size_t g = 0; g < groups; ++g) student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
-        if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax || plan::may_want_teacher_label)
-            scan_teacher(inverse_teacher);
+        usable_ = has_usable_numbers(team, objective_, in_);
+        if constexpr (scans_pair) {
+            const pair_statistics pair =
+                scan_pair<finds_moment>(team, in.student, in.teacher, in.vocabulary, inverse_student[0], inverse_teacher[0]);
+            usable_ = usable_ && pair.student.usable() && pair.teacher.usable();
+            student_[0] = softmax(pair.student.maximum, inverse_student[0], pair.student.sums[0]);
+            teacher_[0] = softmax(pair.teacher.maximum, inverse_teacher[0], pair.teacher.sums[0]);
+            reverse_kl_ = pair.reverse_kl;
+        } else {
+            const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
+            usable_ = usable_ && student.usable();
+            for (std::size_t g = 0; g < groups; ++g)
+                student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
+            if constexpr (plan::reads_teacher || plan::may_want_teacher_softmax || plan::may_want_teacher_label)
+                scan_teacher(inverse_teacher);
+        }
         if constexpr (plan::has_row_dependent_terms)
             if (usable_) fit_terms_to_row();
     }
 
     /// The value, and with a row_gradient the gradient.
-    template <class Gradient>
     DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
-        constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
         if (!usable_) return {.finite = false};
 
         const typename Team::template common<single_entries<plan>> tokens(team_);
@@ -144,7 +166,8 @@ public:
         std::array<double, groups> moment{};
         const auto makers = entry_makers<number, real>();
 
-        if constexpr (plan::has_vocabulary_terms && (plan::needs_moment || !writes)) {
+        if constexpr (finds_moment) moment[0] = reverse_kl_ * weight_of_reverse_kl(objective_);
+        if constexpr (plan::has_vocabulary_terms && (sums_moment || !writes)) {
             constexpr bool keep = writes && keeps_derivatives;
             const auto slopes = broadcast([&](std::size_t g) { return factors_[g] * student_[g].inverse_temperature; });
             const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
@@ -262,11 +285,6 @@ private:
             return number(0.0);
     }
 
-    /// Sweep 3 reads h instead of making entries again.
-    static constexpr bool keeps_derivatives = plan::needs_moment && requires(const Team& team) {
-        { team.scratch() } -> std::same_as<real*>;
-    };
-
     /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
     template <bool Keep, class Makers, class At>
     DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers,
@@ -300,7 +318,6 @@ private:
 
     /// The gradient at the tokens, which differs from what the sweep writes, before the sweep overwrites z:
     /// scale (h + c - p H) in double, with 1 - p formed there, so that a confident student's p - 1 keeps its digits.
-    template <class Gradient>
     DISTILL_INLINE constexpr void read_patches(const Gradient& gradient, single_entries<plan>& tokens,
                                                const std::array<double, groups>& scales,
                                                const std::array<double, groups>& moment) const {
@@ -352,7 +369,7 @@ private:
         }
     }
 
-    template <class Gradient, class Makers>
+    template <class Makers>
     DISTILL_INLINE constexpr double write_beside_terms(const Gradient& gradient, const Makers& makers,
                                                        const std::array<double, groups>& scales,
                                                        const std::array<double, groups>& moment) const {
@@ -380,7 +397,7 @@ private:
             store_gradient(team_, in_.student, gradient, at, dz);
         };
 
-        if constexpr (!plan::needs_moment) {
+        if constexpr (!sums_moment) {
             return sum_over<1>(team_, in_.vocabulary,
                                [&](const auto& at) DISTILL_INLINE_LAMBDA {
                                    std::array<number, 1> value{number(empty_sum)};
@@ -403,6 +420,7 @@ private:
     row_input<StudentRow, TeacherRow> in_;
     std::array<softmax, groups> student_{}, teacher_{};
     std::array<double, groups> factors_{};
+    double reverse_kl_ = 0.0;
     std::int64_t teacher_token_ = 0;
     bool usable_ = false;
 };

@@ -49,6 +49,30 @@ DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
     (std::make_index_sequence<terms>{});
 }
 
+/// log p - log q without what the log-normalisers have in it beyond `shift`:
+/// (z - w) / T_p + (w - max w) (1 / T_p - 1 / T_q) - shift: z - w is exact where the two are close, the second part is 0 at one
+/// temperature, and the shift, (max z - max w) / T_p and more, is carried in two parts. Held as an entry's log_ratio is.
+template <class Number, class Real>
+class logit_gap {
+public:
+    constexpr logit_gap() = default;
+    DISTILL_INLINE constexpr logit_gap(double inverse_student, double inverse_teacher, double shift)
+        : inverse_temperature_(row_constant<Number>(inverse_student)),
+          temperature_gap_(row_constant<Number>(inverse_student - inverse_teacher)) {
+        const auto high = static_cast<double>(static_cast<Real>(shift));
+        shift_high_ = row_constant<Number>(high);
+        shift_low_ = row_constant<Number>(shift - high);
+    }
+
+    DISTILL_INLINE constexpr Number operator()(const Number& z, const Number& held_w, const Number& w_below_maximum) const {
+        const Number shifted = fma(z - held_w, inverse_temperature_, fma(w_below_maximum, temperature_gap_, -shift_high_));
+        return hold_magnitude(shifted - shift_low_, Number(-log_probability_floor));
+    }
+
+private:
+    Number inverse_temperature_{}, temperature_gap_{}, shift_high_{}, shift_low_{};
+};
+
 /// Makes the entries of one row: constants broadcast once, then two logits in, an entry out.
 template <class Number, class Real>
 class entry_maker {
@@ -57,13 +81,8 @@ public:
     DISTILL_INLINE constexpr entry_maker(const softmax& student, const softmax& teacher)
         : p_(student),
           q_(teacher),
-          temperature_gap_(row_constant<Number>(student.inverse_temperature - teacher.inverse_temperature)) {
-        const double shift =
-            (student.maximum - teacher.maximum) * student.inverse_temperature + (student.log_sum - teacher.log_sum);
-        const auto high = static_cast<double>(static_cast<Real>(shift));
-        shift_high_ = row_constant<Number>(high);
-        shift_low_ = row_constant<Number>(shift - high);
-    }
+          gap_(student.inverse_temperature, teacher.inverse_temperature,
+               (student.maximum - teacher.maximum) * student.inverse_temperature + (student.log_sum - teacher.log_sum)) {}
 
     /// p alone: what a row needs whose terms live at single tokens.
     DISTILL_INLINE constexpr Number probability(const Number& z) const { return p_.probability(z); }
@@ -73,14 +92,11 @@ public:
         return {p_.log_probability(z), p_.probability(z), zero, zero, zero, zero};
     }
 
-    /// log p - log q = (z - w) / T_p + (w - max w) (1 / T_p - 1 / T_q) - shift: z - w is exact where the two are close, the
-    /// second part is 0 at one temperature, and the shift is carried in two parts.
     /// p - q = q (exp(log_ratio) - 1) where that is small, so that entries on which p and q agree are not noise.
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z, const Number& w) const {
         const Number held_w = at_least(w, Number(masked_logit));
         const Number below_maximum = held_w - q_.maximum;
-        const Number shifted = fma(z - held_w, p_.inverse_temperature, fma(below_maximum, temperature_gap_, -shift_high_));
-        const Number log_ratio = hold_magnitude(shifted - shift_low_, Number(-log_probability_floor));
+        const Number log_ratio = gap_(z, held_w, below_maximum);
         const Number p = p_.probability(z), q = q_.probability_at(below_maximum);
         const Number difference = select(log_ratio * log_ratio < Number(0.0625), q * small_expm1<Real>(log_ratio), p - q);
         return {p_.log_probability(z), p, q_.log_probability_at(below_maximum), q, log_ratio, difference};
@@ -108,7 +124,7 @@ private:
     };
 
     side p_, q_;
-    Number temperature_gap_{}, shift_high_{}, shift_low_{};
+    logit_gap<Number, Real> gap_;
 };
 
 }  // namespace distill::kernel
