@@ -23,7 +23,7 @@ int main() {
     }
     const distill::batch<float> in{.student = {z.data(), 1, z.size()}, .teacher = {w.data(), 1, w.size()}};
 
-    const distill::loss f{distill::reverse_kl{}, distill::eigen{distill::serial{}, scratch}, distill::token_mean{}};
+    const distill::loss f{distill::jensen_shannon{}, distill::eigen{distill::serial{}, scratch}, distill::token_mean{}};
     std::printf("loss %.6f\n", f(in, {gradient.data(), 1, gradient.size()}).value);
 
     std::size_t written = 0;

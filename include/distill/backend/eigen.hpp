@@ -19,7 +19,7 @@ namespace distill {
 /// double, else in float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
 ///
 /// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose moment
-/// is not known beforehand. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
+/// takes a sweep of its own. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
 /// own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing else is allocated.
 ///
 /// Determinism: run to run and for any executor and number of threads, the same input gives the same result bit for bit; so
