@@ -79,14 +79,15 @@ public:
     static constexpr bool may_want_teacher_label =
         any([]<class Term>(std::type_identity<Term>) { return contains(needs_of<Term>(), fields::teacher_label); });
 
-    /// H is a multiple of KL(p || q), which a sweep over both rows finds beside the normalisers (kernel/pair_scan.hpp). That sweep
-    /// looks for no argmax.
-    static constexpr bool moment_is_reverse_kl = needs_moment && reads_teacher && groups == 1 && !may_want_teacher_label &&
-                                                 !any([]<class Term>(std::type_identity<Term>) {
-                                                     return detail::is_part<Term, vocabulary_part> &&
-                                                            !known_to_sum_to_zero<Term>() &&
-                                                            !known_to_sum_to_reverse_kl<Term>();
-                                                 });
+    /// One sweep may read both rows, side by side (kernel/pair_scan.hpp). It looks for no argmax.
+    static constexpr bool reads_rows_together = reads_teacher && groups == 1 && !may_want_teacher_label;
+
+    /// H is a multiple of KL(p || q), which that sweep finds beside the normalisers.
+    static constexpr bool moment_is_reverse_kl =
+        needs_moment && reads_rows_together && !any([]<class Term>(std::type_identity<Term>) {
+            return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>() &&
+                   !known_to_sum_to_reverse_kl<Term>();
+        });
 };
 
 /// The temperatures of the groups, resolved once per call.

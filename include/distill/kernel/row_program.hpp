@@ -58,9 +58,10 @@ class row_program {
     static constexpr bool has_scratch = requires(const Team& team) {
         { team.scratch() } -> std::same_as<real*>;
     };
-    /// Sweep 1 reads both rows at a time, which keeps more of the memory busy, and finds H where that is a multiple of KL(p || q).
-    static constexpr bool scans_pair = has_scratch && plan::reads_teacher && groups == 1 && !plan::may_want_teacher_label;
-    static constexpr bool finds_moment = writes && scans_pair && plan::moment_is_reverse_kl;
+    /// Sweep 1 reads both rows side by side, which keeps more of the memory busy than one after the other.
+    static constexpr bool scans_pair = has_scratch && plan::reads_rows_together;
+    /// Sweep 1 finds H.
+    static constexpr bool finds_moment = writes && has_scratch && plan::moment_is_reverse_kl;
     /// H has to be summed before sweep 3.
     static constexpr bool sums_moment = plan::needs_moment && !finds_moment;
     /// Sweep 3 reads h instead of making entries again.
