@@ -49,9 +49,9 @@ DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
     (std::make_index_sequence<terms>{});
 }
 
-/// log p - log q without what the log-normalisers have in it beyond `shift`:
-/// (z - w) / T_p + (w - max w) (1 / T_p - 1 / T_q) - shift: z - w is exact where the two are close, the second part is 0 at one
-/// temperature, and the shift, (max z - max w) / T_p and more, is carried in two parts. Held as an entry's log_ratio is.
+/// (z - w) / T_p + (w - max w) (1 / T_p - 1 / T_q) - shift, held as an entry's log_ratio is. With a shift of (max z - max w) / T_p and
+/// the difference of the log-normalisers it is log p - log q. z - w is exact where the two are close, the second part is 0 at one
+/// temperature, and the shift is carried in two parts.
 template <class Number, class Real>
 class logit_gap {
 public:
