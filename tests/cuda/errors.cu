@@ -8,16 +8,6 @@ namespace {
 
 using namespace distill;
 
-template <class Call>
-std::string refusal(const Call& call) {
-    try {
-        call();
-    } catch (const invalid_input& error) {
-        return error.what();
-    }
-    return "accepted";
-}
-
 TEST_CASE("a workspace that is too small or missing, and a result that is nowhere, are refused before anything runs") {
     const device_vector<float> logits(std::vector<float>(20, 1.0f)), gradient(20);
     const device_vector<unsigned char> memory(4096);

@@ -12,12 +12,24 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
 namespace distill_test {
 
 inline void hold(cudaError_t status) { REQUIRE(status == cudaSuccess); }
+
+// What the library says of a call that it refuses.
+template <class Call>
+std::string refusal(const Call& call) {
+    try {
+        call();
+    } catch (const distill::invalid_input& error) {
+        return error.what();
+    }
+    return "accepted";
+}
 
 // Memory of the device, as long as it is asked to be.
 template <class T>

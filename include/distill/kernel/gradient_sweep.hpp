@@ -51,16 +51,18 @@ struct gradient_sweep {
             makers[g] = entry_maker<number, typename Team::real>(softmaxes[g], softmax{});
             moment[g] = row_constant<number>(moments[g]);
         }
-        const number weight = row_constant<number>(gradient.weight);
+        // A copy: stores of 16 bytes need it seen that no store changes where the next one goes.
+        const row_gradient<Element> destination = gradient;
+        const number weight = row_constant<number>(destination.weight);
         team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
             team.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
-                team.prefetch_next_tile(gradient.data, at);
+                team.prefetch_next_tile(destination.data, at);
                 if constexpr (!Kept) team.prefetch_next_tile(address_of(student), at);
                 const number z = load_logits(team, student, at);
                 number dz(empty_sum);
                 if constexpr (Kept) dz = team.load(team.scratch(), at) * weight;
                 for (std::size_t g = 0; g < Groups; ++g) dz = fma(makers[g].probability(z), moment[g], dz);
-                store_gradient(team, student, gradient, at, dz);
+                store_gradient(team, student, destination, at, dz);
             });
         });
     }
