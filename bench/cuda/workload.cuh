@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <distill/backend/cuda.cuh>
 #include <distill/core/batch.hpp>
-#include <distill/core/philox.hpp>
+#include <distill/token/detail/philox.hpp>
 #include <distill/core/result.hpp>
 #include <memory>
 #include <stdexcept>

@@ -1,18 +1,18 @@
 /// How far student and teacher are apart, row by row.
 #pragma once
 
+#include <distill/call/row_loop.hpp>
+#include <distill/check/validate.hpp>
 #include <distill/core/error.hpp>
-#include <distill/core/evaluate.hpp>
-#include <distill/core/row_diagnosis.hpp>
-#include <distill/core/validate.hpp>
+#include <distill/diagnosis/row_diagnosis.hpp>
+#include <distill/diagnosis/top_entries.hpp>
 #include <distill/divergence/entropy.hpp>
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/divergence/jensen_shannon.hpp>
 #include <distill/divergence/reverse_kl.hpp>
 #include <distill/divergence/total_variation.hpp>
-#include <distill/kernel/row_loop.hpp>
-#include <distill/kernel/top_entries.hpp>
 #include <distill/loss.hpp>
+#include <distill/objective/evaluate.hpp>
 
 #include <algorithm>
 #include <array>
@@ -22,11 +22,11 @@
 #include <string>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
-/// A job of a backend, beside the loss's own (kernel/row_loop.hpp).
+/// A job of a backend, beside the loss's own (call/row_loop.hpp).
 template <class Student, class Teacher, class Caps>
 struct diagnosis_job {
     using student_type = Student;
@@ -40,7 +40,7 @@ struct diagnosis_job {
     std::span<row_diagnosis> rows;
 
     template <class Team>
-    DISTILL_INLINE kernel::row_sums run(const Team& team, std::ptrdiff_t begin, std::ptrdiff_t end) const {
+    DISTILL_INLINE call::row_sums run(const Team& team, std::ptrdiff_t begin, std::ptrdiff_t end) const {
         for (std::ptrdiff_t row = begin; row < end; ++row) {
             row_diagnosis& found = rows[static_cast<std::size_t>(row)];
             found = {};
@@ -57,20 +57,19 @@ private:
         const std::array<double, 1> inverse_student{1.0 / (softmax_temperature.student * factor)},
             inverse_teacher{1.0 / (softmax_temperature.teacher * factor)};
         const std::ptrdiff_t vocabulary = in.student.vocabulary;
-        const auto z = kernel::student_row(caps, in.student.row(row));
-        const auto w = kernel::teacher_row(caps, in.teacher.row(row));
-        const auto of_student = kernel::scan_row<true>(team, z, vocabulary, inverse_student);
-        const auto of_teacher = kernel::scan_row<true>(team, w, vocabulary, inverse_teacher);
+        const auto z = row::student_row(caps, in.student.row(row));
+        const auto w = row::teacher_row(caps, in.teacher.row(row));
+        const auto of_student = row::scan_row<true>(team, z, vocabulary, inverse_student);
+        const auto of_teacher = row::scan_row<true>(team, w, vocabulary, inverse_teacher);
         found.state = row_state::nonfinite;
         if (!of_student.usable() || !of_teacher.usable()) return;
 
-        const kernel::softmax p(of_student.maximum, inverse_student[0], of_student.sums[0]);
-        const kernel::softmax q(of_teacher.maximum, inverse_teacher[0], of_teacher.sums[0]);
-        const kernel::row_input<std::remove_const_t<decltype(z)>, std::remove_const_t<decltype(w)>> input{
+        const row::softmax p(of_student.maximum, inverse_student[0], of_student.sums[0]);
+        const row::softmax q(of_teacher.maximum, inverse_teacher[0], of_teacher.sums[0]);
+        const row::row_input<std::remove_const_t<decltype(z)>, std::remove_const_t<decltype(w)>> input{
             .student = z, .teacher = w, .vocabulary = vocabulary, .index = row};
         const auto sums =
-            kernel::whole_row<Team, std::remove_const_t<decltype(z)>, std::remove_const_t<decltype(w)>, true>(team, input, p,
-                                                                                                              q)
+            row::whole_row<Team, std::remove_const_t<decltype(z)>, std::remove_const_t<decltype(w)>, true>(team, input, p, q)
                 .template sums<6>([](const auto& e) {
                     return std::array{evaluate(forward_kl{}, e).value,     evaluate(reverse_kl{}, e).value,
                                       evaluate(jensen_shannon{}, e).value, evaluate(total_variation{}, e).value,
@@ -85,12 +84,12 @@ private:
         found.teacher_entropy = sums[5];
         found.student_top = of_student.argmax;
         found.teacher_top = of_teacher.argmax;
-        found.teacher_top_log_p = p.log_probability(kernel::single_logit<real>(z, found.teacher_top));
+        found.teacher_top_log_p = p.log_probability(row::single_logit<real>(z, found.teacher_top));
         if (!in.tokens.empty()) {
             found.has_token = true;
             found.token = in.tokens[row];
-            found.token_log_p = p.log_probability(kernel::single_logit<real>(z, found.token));
-            found.token_log_q = q.log_probability(kernel::single_logit<real>(w, found.token));
+            found.token_log_p = p.log_probability(row::single_logit<real>(z, found.token));
+            found.token_log_q = q.log_probability(row::single_logit<real>(w, found.token));
         }
         count_most_probable(z, w, vocabulary, q, found);
     }
@@ -98,18 +97,18 @@ private:
     /// Not inlined: its sums are the same beside a loss as alone.
     template <class StudentRow, class TeacherRow>
     [[gnu::noinline]] static void count_most_probable(const StudentRow& z, const TeacherRow& w, std::ptrdiff_t vocabulary,
-                                                      const kernel::softmax& q, row_diagnosis& found) {
+                                                      const row::softmax& q, row_diagnosis& found) {
         constexpr auto most = static_cast<std::size_t>(row_diagnosis::mass_sizes.back());
         constexpr auto most_shared = static_cast<std::size_t>(row_diagnosis::overlap_sizes.back());
-        std::array<kernel::ranked_entry, 2 * most> buffer;
-        std::array<kernel::ranked_entry, 8 * most_shared> student_buffer;
-        const auto teacher = kernel::top_entries(kernel::address_of(w), vocabulary, most, std::span(buffer));
-        const auto student = kernel::top_entries(kernel::address_of(z), vocabulary, most_shared, std::span(student_buffer));
+        std::array<detail::ranked_entry, 2 * most> buffer;
+        std::array<detail::ranked_entry, 8 * most_shared> student_buffer;
+        const auto teacher = detail::top_entries(row::address_of(w), vocabulary, most, std::span(buffer));
+        const auto student = detail::top_entries(row::address_of(z), vocabulary, most_shared, std::span(student_buffer));
 
         double mass = 0.0;
         std::size_t next = 0;
         for (std::size_t i = 0; i < teacher.size(); ++i) {
-            const double logit = kernel::single_logit<double>(w, teacher[i].index);
+            const double logit = row::single_logit<double>(w, teacher[i].index);
             if (logit > masked_logit) mass += std::exp(q.log_probability(logit));
             while (next < row_diagnosis::mass_sizes.size() &&
                    static_cast<std::size_t>(row_diagnosis::mass_sizes[next]) == i + 1)
@@ -145,7 +144,7 @@ std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_dia
 /// Writes what is known of every row of a batch of student and teacher logits, and of its sampled tokens where it has some:
 /// both KLs, Jensen-Shannon, total variation, entropies, most probable tokens, the sampled token's log-probabilities, exact
 /// overlap of the most probable tokens and the teacher's mass on them. Each row is read from memory once. Rows of weight 0 are
-/// not read. training/summarize.hpp makes means, standard errors and percentiles of it.
+/// not read. diagnosis/summarize.hpp makes means, standard errors and percentiles of it.
 ///
 /// Errors (invalid_input, nothing is written): those of a loss's batch; a length of `rows` that is not the batch's.
 /// Source of the choice: the printout of llama.cpp's perplexity program, and the gap measures of arXiv 2605.13230's code.
@@ -167,4 +166,4 @@ loss_result diagnose(const loss<Objective, Backend, Reduction, Caps>& f, const b
     return f.beside(detail::diagnosis_job<Student, Teacher, Caps>{in, t, f.soft_caps(), rows}, in, destination);
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -56,8 +56,8 @@
 #include <distill/composition/smoothed_cross_entropy.hpp>
 #include <distill/composition/tgpo.hpp>
 #include <distill/composition/vopd.hpp>
-#include <distill/core/term_from.hpp>
-#include <distill/core/where.hpp>
+#include <distill/objective/term_from.hpp>
+#include <distill/objective/where.hpp>
 
 // Backends
 #include <distill/backend/eigen.hpp>
@@ -74,10 +74,10 @@
 #include <distill/diagnose.hpp>
 
 // Training loop
+#include <distill/diagnosis/summarize.hpp>
 #include <distill/training/annealing.hpp>
 #include <distill/training/gate.hpp>
 #include <distill/training/group_advantages.hpp>
 #include <distill/training/padded_batch.hpp>
 #include <distill/training/sequence_means.hpp>
 #include <distill/training/shape_advantages.hpp>
-#include <distill/training/summarize.hpp>

@@ -1,12 +1,12 @@
 /// The loss functor: objective x backend x reduction.
 #pragma once
 
+#include <distill/call/device_call.hpp>
+#include <distill/call/row_loop.hpp>
+#include <distill/check/validate.hpp>
 #include <distill/core/error.hpp>
 #include <distill/core/result.hpp>
 #include <distill/core/soft_cap.hpp>
-#include <distill/core/validate.hpp>
-#include <distill/kernel/device_call.hpp>
-#include <distill/kernel/row_loop.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -34,14 +34,14 @@ struct job_archetype {};
 
 }  // namespace detail
 
-/// A backend runs a checked call: `run(job) const` calls job.run(team, begin, end) for every block of rows (kernel/row_loop.hpp) and
+/// A backend runs a checked call: `run(job) const` calls job.run(team, begin, end) for every block of rows (call/row_loop.hpp) and
 /// returns the blocks' sums added in their order.
 template <class B>
 concept backend = std::copy_constructible<B> && requires(const B& b, const detail::job_archetype& job) {
-    { b.run(job) } -> std::same_as<kernel::row_sums>;
+    { b.run(job) } -> std::same_as<call::row_sums>;
 };
 
-/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (kernel/device_call.hpp), whose buffers are
+/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (call/device_call.hpp), whose buffers are
 /// the device's, in `memory` of at least `workspace_bytes(call)`. Where memory.is_stream_ordered is true, it takes memory itself.
 template <class B>
 concept device_backend = std::copy_constructible<B> && requires(const B& b) {
@@ -91,7 +91,7 @@ public:
     /// The reduced loss.
     template <class Student, class Teacher>
     loss_result operator()(const batch<Student, Teacher>& in) const {
-        return run(in, kernel::no_gradient{}, no_rows{});
+        return run(in, row::no_gradient{}, no_rows{});
     }
 
     /// The reduced loss, and its gradient with respect to the student's logits. The gradient's element type is the
@@ -115,7 +115,7 @@ public:
     /// Real is float or double. The result is the reduced loss of the same rows.
     template <class Student, class Teacher, std::floating_point Real>
     loss_result per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses) const {
-        return run(in, kernel::no_gradient{}, row_losses);
+        return run(in, row::no_gradient{}, row_losses);
     }
     template <class Student, class Teacher, std::floating_point Real>
     loss_result per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
@@ -138,7 +138,7 @@ public:
     }
     template <class Student, class Teacher>
     void operator()(const batch<Student, Teacher>& in, loss_result* result) const requires device_backend<Backend> {
-        enqueue(in, kernel::no_gradient{}, no_rows{}, result);
+        enqueue(in, row::no_gradient{}, no_rows{}, result);
     }
     template <class Student, class Teacher, class Element>
     requires(device_backend<Backend> && !std::same_as<Student, Element>) void operator()(const batch<Student, Teacher>& in,
@@ -155,7 +155,7 @@ public:
     template <class Student, class Teacher, std::floating_point Real>
     void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
                    loss_result* result) const requires device_backend<Backend> {
-        enqueue(in, kernel::no_gradient{}, row_losses, result);
+        enqueue(in, row::no_gradient{}, row_losses, result);
     }
     template <class Student, class Teacher, std::floating_point Real>
     void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
@@ -167,7 +167,7 @@ public:
     /// On a device: how many bytes the backend's workspace has to have for a batch of this shape.
     template <class Student, class Teacher>
     [[nodiscard]] std::size_t workspace_bytes(const batch<Student, Teacher>& in) const requires device_backend<Backend> {
-        return Backend::workspace_bytes(device_call_of(in, kernel::no_gradient{}, no_rows{}, nullptr));
+        return Backend::workspace_bytes(device_call_of(in, row::no_gradient{}, no_rows{}, nullptr));
     }
 
     [[nodiscard]] constexpr const temperature& softmax_temperature() const noexcept { return temperature_; }
@@ -181,7 +181,7 @@ private:
                     Before before = nullptr) const {
         static_assert(logit_element<Student> && logit_element<Teacher>,
                       "distill: logits are stored as float, double, or a 16-bit floating-point type");
-        if constexpr (!std::is_same_v<Destination, kernel::no_gradient>)
+        if constexpr (!std::is_same_v<Destination, row::no_gradient>)
             static_assert(logit_element<std::remove_pointer_t<decltype(destination.view.data)>>,
                           "distill: the gradient is written as float, double, or a 16-bit floating-point type, not const");
         if (const std::string error = error_of(in, destination, row_losses); !error.empty()) {
@@ -189,9 +189,9 @@ private:
             return {.value = quiet_nan()};
         }
         const bool reads_labels = contains(detail::needed_fields(objective_), fields::labels);
-        kernel::job<Objective, Reduction, Student, Teacher, Destination, Caps> job{
+        call::job<Objective, Reduction, Student, Teacher, Destination, Caps> job{
             .objective = objective_,
-            .temperatures = kernel::group_temperatures(objective_, temperature_),
+            .temperatures = row::group_temperatures(objective_, temperature_),
             .in = in,
             .weigher = {in, reduction_, reads_labels},
             .denominator = 0.0,
@@ -204,18 +204,18 @@ private:
         else
             job.row_losses_wide = row_losses.data();
 
-        kernel::row_sums sums;
+        call::row_sums sums;
         if constexpr (std::is_same_v<Before, std::nullptr_t>)
             sums = backend_.run(job);
         else
-            sums = backend_.run(kernel::job_pair<std::remove_cvref_t<decltype(*before)>, decltype(job)>{*before, job});
-        return kernel::result_of(sums, totals, job.denominator);
+            sums = backend_.run(call::job_pair<std::remove_cvref_t<decltype(*before)>, decltype(job)>{*before, job});
+        return call::result_of(sums, totals, job.denominator);
     }
 
     template <class Student, class Teacher, class Destination, class Rows>
     auto device_call_of(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
                         loss_result* result) const {
-        kernel::device_call<Objective, Reduction, Student, Teacher, Destination, Caps> call{
+        call::device_call<Objective, Reduction, Student, Teacher, Destination, Caps> call{
             .objective = objective_,
             .reduction = reduction_,
             .softmax_temperature = temperature_,
@@ -246,7 +246,7 @@ private:
     template <class Student, class Teacher, class Destination, class Rows>
     std::string error_of(const batch<Student, Teacher>& typed, const Destination& destination,
                          const Rows& row_losses) const {
-        constexpr bool writes = !std::is_same_v<Destination, kernel::no_gradient>;
+        constexpr bool writes = !std::is_same_v<Destination, row::no_gradient>;
         const detail::untyped_batch in(typed);
         const auto terms = detail::facts_of_terms(objective_);
         detail::call_checker check;
@@ -285,4 +285,4 @@ loss(const Part&, Backend, Reduction, temperature = {}) -> loss<detail::objectiv
 template <class Part, class Backend, class Reduction, class Caps>
 loss(const Part&, Backend, Reduction, temperature, Caps) -> loss<detail::objective_of<Part>, Backend, Reduction, Caps>;
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -11,24 +11,30 @@ import statistics
 import subprocess
 import sys
 
-# A header includes its own row's folders and nothing else of the library. A folder that names itself may include its own
-# files, without a cycle; in all others siblings never include one another. The longest matching key counts.
+# A header includes the rooms of its own row and nothing else of the library. A room that names itself may include its own files,
+# without a cycle; in all others siblings never include one another. The longest matching key counts, for the header and for
+# what it includes: a `detail` belongs to the room around it.
 LAYERS = {
     "core": {"core"},
-    "divergence": {"core"},
-    "token": {"core"},
-    "normalizer": {"core"},
+    "objective": {"core", "objective"},
+    "divergence": {"core", "objective"},
+    "normalizer": {"core", "objective"},
+    "token": {"core", "objective", "token/detail"},
+    "token/detail": {"core"},
     "reduction": {"core"},
+    "composition": {"core", "objective", "divergence", "token"},
+    "check": {"core", "objective", "check"},
+    "row": {"core", "objective", "row"},
+    "call": {"core", "objective", "row", "call"},
+    "backend": {"core", "row", "call", "backend"},
+    "diagnosis": {"core", "diagnosis"},
     "training": {"core"},
-    "interop": {"core"},
-    "kernel": {"core", "kernel"},
-    "composition": {"core", "divergence", "token"},
-    "backend": {"core", "kernel", "backend"},
-    "backend/reference.hpp": {"core", "kernel"},
-    "loss.hpp": {"core", "kernel"},
-    "diagnose.hpp": {"core", "divergence", "kernel", "loss.hpp"},
-    "distill.hpp": {"core", "divergence", "token", "normalizer", "reduction", "training", "composition", "backend",
-                    "loss.hpp", "diagnose.hpp"},
+    "interop": {"core", "interop/detail"},
+    "interop/detail": {"core", "interop/detail"},
+    "loss.hpp": {"core", "objective", "check", "row", "call"},
+    "diagnose.hpp": {"core", "objective", "divergence", "check", "row", "call", "diagnosis", "loss.hpp"},
+    "distill.hpp": {"core", "objective", "divergence", "token", "normalizer", "reduction", "training", "composition", "diagnosis",
+                    "backend", "loss.hpp", "diagnose.hpp"},
 }
 
 # The libraries of others that a header may name, as the first part of the include; elsewhere none.
@@ -73,7 +79,8 @@ class Header:
                          if (match := INCLUDE.match(line))]
 
     def below(self, *folders):
-        return any(self.name == folder or self.name.startswith(folder + "/") for folder in folders)
+        """In one of these folders, or the file itself; a `detail` below a folder is not meant."""
+        return any(self.name == folder or self.name.startswith(folder + "/") and "/detail/" not in self.name for folder in folders)
 
     def types(self):
         """(line, name) of the structs and classes that are defined in namespace distill itself."""
@@ -117,6 +124,12 @@ def longest_match(table, name, default):
     return table[max(keys, key=len)] if keys else default
 
 
+def room_of(name):
+    """The folder of LAYERS that a header belongs to; a header below include/distill itself is a room of its own."""
+    rooms = [room for room in LAYERS if name == room or name.startswith(room + "/")]
+    return max(rooms, key=len) if rooms else name.split("/")[0]
+
+
 def lines_of(path):
     try:
         return path.read_text().splitlines()
@@ -146,7 +159,7 @@ def a_header_includes_lower_layers_only(tree):
             if not target.startswith("distill/"):
                 continue
             inner = target.removeprefix("distill/")
-            if inner.split("/")[0] not in allowed:
+            if room_of(inner) not in allowed:
                 yield header.path, line, (f"a header includes lower layers only, and no sibling: {header.name} may include "
                                           f"{', '.join(sorted(allowed))}, not {inner}")
             elif inner.endswith(".cuh") and not header.name.endswith(".cuh"):

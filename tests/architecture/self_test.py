@@ -9,7 +9,7 @@ import check_architecture
 
 TERM = """#pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 namespace distill {
 
@@ -35,22 +35,23 @@ CLEAN = {
     "CONTRIBUTING.md": "# Contributing\n",
     "README.md": "[objectives](docs/objectives.md), `[&](auto e)`, [elsewhere](https://example.org)\n```cpp\n[&](x)\n```\n",
     "docs/objectives.md": "[back](../README.md#top)\n",
-    "include/distill/backend/eigen.hpp": header("<distill/backend/simd/pack.hpp>", "<distill/kernel/softmax.hpp>",
+    "include/distill/backend/eigen.hpp": header("<distill/backend/simd/pack.hpp>", "<distill/row/softmax.hpp>",
                                                 body="struct eigen {};\n"),
-    "include/distill/backend/reference.hpp": header("<distill/kernel/softmax.hpp>", body="struct reference {};\n"),
+    "include/distill/backend/reference.hpp": header("<distill/row/softmax.hpp>", body="struct reference {};\n"),
     "include/distill/backend/simd/pack.hpp": header("<Eigen/Core>", body="using packet = Eigen::internal::packet;\n"),
     "include/distill/composition/mix.hpp": header("<distill/divergence/first.hpp>", body="struct mix {};\n"),
-    "include/distill/core/term.hpp": header("<concepts>"),
-    "include/distill/core/view.hpp": header("<distill/core/term.hpp>"),
+    "include/distill/objective/term.hpp": header("<distill/core/entry.hpp>"),
+    "include/distill/core/entry.hpp": header("<concepts>"),
+    "include/distill/core/view.hpp": header("<distill/core/entry.hpp>"),
     "include/distill/distill.hpp": header(
         "<distill/backend/eigen.hpp>", "<distill/composition/mix.hpp>", "<distill/divergence/first.hpp>",
         "<distill/divergence/second.hpp>", "<distill/reduction/mean.hpp>", "<distill/token/third.hpp>"),
     "include/distill/divergence/first.hpp": TERM.replace("NAME", "first"),
     "include/distill/divergence/second.hpp": TERM.replace("NAME", "second").replace("struct", "template <int N>\nstruct"),
     "include/distill/interop/eigen.hpp": header("<distill/core/view.hpp>", "<Eigen/Core>"),
-    "include/distill/kernel/softmax.hpp": header("<distill/core/term.hpp>", "<cmath>"),
-    "include/distill/loss.hpp": header("<distill/kernel/softmax.hpp>", body="class loss {};\n"),
-    "include/distill/reduction/mean.hpp": header("<distill/core/term.hpp>", body="struct mean {};\n"),
+    "include/distill/row/softmax.hpp": header("<distill/objective/term.hpp>", "<cmath>"),
+    "include/distill/loss.hpp": header("<distill/row/softmax.hpp>", body="class loss {};\n"),
+    "include/distill/reduction/mean.hpp": header("<distill/core/entry.hpp>", body="struct mean {};\n"),
     "include/distill/token/third.hpp": TERM.replace("NAME", "third"),
     "include/distill/training/annealing.hpp": header(body="struct linear_annealing {};\n"),
 }
@@ -62,7 +63,7 @@ UNFINISHED_NOTE, MACHINE_PATH = "TO" + "DO", "/" + "tmp/build"
 # What is planted: the files that replace those of the clean tree, and the start and a part of the only violation.
 PLANTED = {
     "a sibling is included": (
-        {D + "divergence/first.hpp": FIRST.replace("core/term", "divergence/second")},
+        {D + "divergence/first.hpp": FIRST.replace("objective/term", "divergence/second")},
         D + "divergence/first.hpp:3: ", "lower layers only"),
     "a higher layer is included": (
         {D + "core/view.hpp": header("<concepts>", "<distill/training/annealing.hpp>")},
@@ -72,7 +73,7 @@ PLANTED = {
         "lower layers only"),
     "an unknown folder": ({D + "extras/tool.hpp": header()}, D + "extras/tool.hpp:1: ", "table of layers"),
     "a cycle": (
-        {D + "core/term.hpp": header("<distill/core/view.hpp>")}, D + "core/view.hpp:3: ", "no cycle"),
+        {D + "core/entry.hpp": header("<distill/core/view.hpp>")}, D + "core/view.hpp:3: ", "no cycle"),
     "quotes": ({D + "core/view.hpp": header('"term.hpp"')}, D + "core/view.hpp:3: ", "angle brackets"),
     "a missing header": (
         {D + "core/view.hpp": header("<distill/core/gone.hpp>")}, D + "core/view.hpp:3: ", "header that exists"),

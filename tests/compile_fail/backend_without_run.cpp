@@ -7,7 +7,7 @@
 struct mine {
 #if defined(DISTILL_TEST_GOOD_TWIN)
     template <class Job>
-    distill::kernel::row_sums run(const Job&) const {
+    distill::call::row_sums run(const Job&) const {
         return {};
     }
 #endif

@@ -1,5 +1,5 @@
 // A divergence runs on scalars, SIMD packs and dual numbers: one that is written for float alone is refused.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
 #if defined(DISTILL_TEST_GOOD_TWIN)

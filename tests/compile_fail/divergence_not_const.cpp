@@ -1,5 +1,5 @@
 // Functors are const and stateless between calls: a call operator that is not const is refused.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
     template <class T>

@@ -1,5 +1,5 @@
 // The condition operator and the logical operators convert to bool as `if` does.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
     template <class T>

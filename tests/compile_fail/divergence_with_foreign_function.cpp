@@ -1,5 +1,5 @@
 // A divergence calls only what `distill::number` promises: what a SIMD pack lacks is refused before a backend is chosen.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 #include <cmath>
 

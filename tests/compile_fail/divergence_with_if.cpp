@@ -1,5 +1,5 @@
 // A number may be many lanes, which do not all take the same branch: a comparison is no condition of an `if`.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
     template <class T>

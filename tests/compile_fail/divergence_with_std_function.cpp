@@ -1,5 +1,5 @@
 // A function of namespace std is not found by argument-dependent lookup and takes no pack.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 #include <cmath>
 

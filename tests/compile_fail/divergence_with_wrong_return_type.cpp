@@ -1,5 +1,5 @@
 // A divergence answers in the number type it was asked in: a double would drop the other lanes.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
     template <class T>

@@ -1,5 +1,5 @@
 // What a term's for_row answers is the same term, fitted to the row.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
     double baseline = 0.0;

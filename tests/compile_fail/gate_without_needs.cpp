@@ -1,6 +1,6 @@
 // A gate says what it reads: without the teacher's logits it must not be asked about them.
-#include <distill/core/where.hpp>
 #include <distill/divergence/forward_kl.hpp>
+#include <distill/objective/where.hpp>
 
 struct mine {
 #if defined(DISTILL_TEST_GOOD_TWIN)

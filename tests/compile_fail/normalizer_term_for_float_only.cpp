@@ -1,5 +1,5 @@
 // A normaliser's term is written for any number type.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::normalizer_term<mine> {
 #if defined(DISTILL_TEST_GOOD_TWIN)

@@ -1,7 +1,7 @@
 // A struct becomes a divergence by deriving from distill::term.
 #include <distill/backend/reference.hpp>
-#include <distill/core/term.hpp>
 #include <distill/loss.hpp>
+#include <distill/objective/term.hpp>
 #include <distill/reduction/token_mean.hpp>
 
 #if defined(DISTILL_TEST_GOOD_TWIN)

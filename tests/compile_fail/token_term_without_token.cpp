@@ -1,5 +1,5 @@
 // A token term says which token of the row it looks at.
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 struct mine : distill::token_term<mine> {
 #if defined(DISTILL_TEST_GOOD_TWIN)

@@ -20,7 +20,7 @@ struct recorder {
     bool* reached;
 
     template <class Job>
-    distill::kernel::row_sums run(const Job&) const {
+    distill::call::row_sums run(const Job&) const {
         *reached = true;
         return {};
     }

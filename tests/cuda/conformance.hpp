@@ -9,7 +9,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include <distill/kernel/plan.hpp>
+#include <distill/row/objective_traits.hpp>
 
 #include <support/catalogue.hpp>
 
@@ -165,7 +165,7 @@ void all_terms_agree(const char* label, const Catalogue& entries, std::size_t fi
         CAPTURE(vocabulary);
         for (int call = 0; call < calls; ++call) {
             auto objective = as_sum_of_all(std::get<0>(entries).objective, entries);
-            distill::kernel::for_each_term(objective, [&]<class Term>(auto, distill::weighted<Term>& t) {
+            distill::row::for_each_term(objective, [&]<class Term>(auto, distill::weighted<Term>& t) {
                 t.weight = coefficient(random);
                 // The first is large where p and q have little in common. Fp32 may be on the other side of the second's
                 // jump, and draw the third's neighbour.

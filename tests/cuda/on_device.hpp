@@ -69,7 +69,7 @@ struct device_answer {
     bool padding_as_asked = true;  // untouched, or zeros
 };
 
-// A sum with a moment, a token term and the teacher's argmax.
+// A sum with a dlogp_sum, a token term and the teacher's argmax.
 inline const auto mixed_objective =
     0.5 * distill::reverse_kl{} + 0.3 * distill::forward_kl{} + distill::tgpo{.coefficient = 0.1};
 

@@ -2,7 +2,6 @@
 #include <distill/backend/cuda.cuh>
 #include <distill/composition/tgpo.hpp>
 #include <distill/core/soft_cap.hpp>
-#include <distill/core/where.hpp>
 #include <distill/divergence/adaptive_kl.hpp>
 #include <distill/divergence/alpha_beta.hpp>
 #include <distill/divergence/forward_kl.hpp>
@@ -10,6 +9,7 @@
 #include <distill/divergence/reverse_kl.hpp>
 #include <distill/divergence/total_variation.hpp>
 #include <distill/loss.hpp>
+#include <distill/objective/where.hpp>
 #include <distill/reduction/sequence_mean.hpp>
 #include <distill/reduction/token_mean.hpp>
 #include <distill/token/cross_entropy.hpp>

@@ -3,8 +3,8 @@
 
 #include <distill/backend/cuda/launch.cuh>
 #include <distill/backend/cuda/row_team.cuh>
+#include <distill/call/device_call.hpp>
 #include <distill/core/error.hpp>
-#include <distill/kernel/device_call.hpp>
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -17,7 +17,7 @@
 #include <string>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 template <>
 struct largest_value<__half> {
@@ -50,7 +50,7 @@ struct workspace_layout {
 
     [[nodiscard]] constexpr std::size_t records_begin() const { return 64; }
     [[nodiscard]] constexpr std::size_t weights_begin() const {
-        return records_begin() + static_cast<std::size_t>(rows) * sizeof(kernel::row_sums);
+        return records_begin() + static_cast<std::size_t>(rows) * sizeof(call::row_sums);
     }
     [[nodiscard]] constexpr std::size_t exchanges_begin() const {
         return weights_begin() + static_cast<std::size_t>(sequences) * sizeof(double);
@@ -75,8 +75,8 @@ struct launched {
     unsigned char* workspace;
 
     [[nodiscard]] DISTILL_INLINE constexpr call_totals& totals() const { return *reinterpret_cast<call_totals*>(workspace); }
-    [[nodiscard]] DISTILL_INLINE kernel::row_sums* records() const {
-        return reinterpret_cast<kernel::row_sums*>(workspace + layout_of(call).records_begin());
+    [[nodiscard]] DISTILL_INLINE call::row_sums* records() const {
+        return reinterpret_cast<call::row_sums*>(workspace + layout_of(call).records_begin());
     }
     [[nodiscard]] DISTILL_INLINE double* sequence_weights() const {
         return reinterpret_cast<double*>(workspace + layout_of(call).weights_begin());
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(most_threads) count_rows(const Call call, unsi
 template <class Call>
 DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t row) {
     if constexpr (Call::needs_sequences) {
-        const double weight = at.sequence_weights()[kernel::sequence_of(at.call.in.sequence_offsets, row)];
+        const double weight = at.sequence_weights()[call::sequence_of(at.call.in.sequence_offsets, row)];
         return weight != 0.0 ? at.call.reduction.sequence_factor(weight) : 0.0;
     } else {
         return 1.0;
@@ -163,7 +163,7 @@ template <class Team, class Job>
 DISTILL_INLINE bool allows_vectors(const Team& team, const Job& job, std::ptrdiff_t row) {
     bool allowed = team.allows_vectors(job.in.student.row(row)) &&
                    (job.in.teacher.absent() || team.allows_vectors(job.in.teacher.row(row)));
-    if constexpr (!std::is_same_v<decltype(job.destination), kernel::no_gradient>)
+    if constexpr (!std::is_same_v<decltype(job.destination), row::no_gradient>)
         allowed = allowed && team.allows_vectors(job.destination.view.row(row));
     return allowed;
 }
@@ -203,20 +203,20 @@ __global__ void __launch_bounds__(most_threads, shares_registers<Real, Lanes, Ca
                                                               blocks_of_row == 1 ? nullptr : at.exchanges() + row,
                                                               blocks_of_row, blockIdx.x % blocks_of_row};
     team.loads_vectors = allows_vectors(team, job, row);
-    kernel::row_sums sums;
+    call::row_sums sums;
     double loss = quiet_nan();
-    if (totals.offsets_in_order && kernel::is_readable(team, call, row)) {
+    if (totals.offsets_in_order && call::is_readable(team, call, row)) {
         const double own = job.weigher.own_weight(row);
         const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
-        const kernel::row_outcome outcome = kernel::run_row(team, job, row, weight);
+        const row::row_outcome outcome = call::run_row(team, job, row, weight);
         if (outcome.finite) loss = outcome.loss;
-        sums = kernel::sums_of_row(outcome, weight);
+        sums = call::sums_of_row(outcome, weight);
     } else {
         sums.nonfinite_rows = 1;
-        kernel::fill_gradient(team, job, row, quiet_nan());
+        call::fill_gradient(team, job, row, quiet_nan());
     }
     team.loads_vectors = false;
-    kernel::fill_padding(team, job, row);
+    call::fill_padding(team, job, row);
     if (!team.leads()) return;
     at.records()[row] = sums;
     job.store_row_loss(row, loss);
@@ -229,7 +229,7 @@ __global__ void __launch_bounds__(most_threads) write_result(const Call call, un
     const launched<Call> at{call, workspace};
     double loss = 0.0, nonfinite = 0.0, clipped = 0.0, guarded = 0.0;
     for (std::ptrdiff_t row = threadIdx.x; row < call.in.student.rows; row += blockDim.x) {
-        const kernel::row_sums sums = at.records()[row];
+        const call::row_sums sums = at.records()[row];
         loss += sums.weighted_loss;
         nonfinite += static_cast<double>(sums.nonfinite_rows);
         clipped += static_cast<double>(sums.clipped_rows);
@@ -237,8 +237,8 @@ __global__ void __launch_bounds__(most_threads) write_result(const Call call, un
     }
     loss = sum_over_block(loss, in_block);
     const auto count = [&](double mine) { return static_cast<std::ptrdiff_t>(sum_over_block(mine, in_block)); };
-    const kernel::row_sums sums{loss, count(nonfinite), count(clipped), count(guarded)};
-    if (threadIdx.x == 0) *call.result = kernel::result_of(sums, at.totals().rows, at.totals().denominator);
+    const call::row_sums sums{loss, count(nonfinite), count(clipped), count(guarded)};
+    if (threadIdx.x == 0) *call.result = call::result_of(sums, at.totals().rows, at.totals().denominator);
 }
 
 }  // namespace device
@@ -324,7 +324,7 @@ private:
     /// The last attempt, which is the first to fail.
     template <class Call>
     attempt enqueue_kernels(const Call& call, void* memory_of_call) const {
-        using real = std::conditional_t<kernel::any_double<typename Call::job_type>, double, float>;
+        using real = std::conditional_t<call::any_double<typename Call::job_type>, double, float>;
         constexpr int lanes = lanes_of<Call, real>;
         constexpr std::ptrdiff_t warps = device::threads_of_warps / device::warp_size;
         auto* const space = static_cast<unsigned char*>(memory_of_call);
@@ -417,4 +417,4 @@ private:
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

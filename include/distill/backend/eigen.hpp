@@ -5,7 +5,7 @@
 #include <distill/backend/scratch.hpp>
 #include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/team.hpp>
-#include <distill/kernel/row_loop.hpp>
+#include <distill/call/row_loop.hpp>
 
 #include <array>
 #include <concepts>
@@ -13,12 +13,12 @@
 #include <type_traits>
 #include <utility>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Element types: float, double, Eigen::half, Eigen::bfloat16; computed in double where one of the logits or the gradient is
 /// double, else in float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
 ///
-/// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose moment
+/// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose dlogp_sum
 /// takes a sweep of its own. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
 /// own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing else is allocated.
 ///
@@ -38,9 +38,9 @@ struct eigen {
     constexpr explicit eigen(instruction_set limit) requires std::default_initializable<Executor> : widest(limit) {}
 
     template <class Job>
-    kernel::row_sums run(const Job& job) const {
-        const kernel::row_blocks blocks{job.in.student.rows};
-        std::array<kernel::row_sums, static_cast<std::size_t>(kernel::most_blocks)> of_block;
+    call::row_sums run(const Job& job) const {
+        const call::row_blocks blocks{job.in.student.rows};
+        std::array<call::row_sums, static_cast<std::size_t>(call::max_blocks)> of_block;
         executor(blocks.count(), [&](std::ptrdiff_t b) {
             using loop = block_loop<Job>;
             void* row = nullptr;
@@ -52,7 +52,7 @@ struct eigen {
             simd::dispatch(widest, loop{job, blocks.begin(b), blocks.end(b), static_cast<typename loop::real*>(row),
                                         of_block[static_cast<std::size_t>(b)]});
         });
-        kernel::row_sums sums;
+        call::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b) sums = sums + of_block[static_cast<std::size_t>(b)];
         return sums;
     }
@@ -60,11 +60,11 @@ struct eigen {
 private:
     template <class Job>
     struct block_loop {
-        using real = std::conditional_t<kernel::any_double<Job>, double, float>;
+        using real = std::conditional_t<call::any_double<Job>, double, float>;
         const Job& job;
         std::ptrdiff_t begin, end;
         real* row_scratch;
-        kernel::row_sums& sums;
+        call::row_sums& sums;
 
         template <int Bytes>
         DISTILL_INLINE void operator()() const {
@@ -77,4 +77,4 @@ private:
 eigen()->eigen<>;
 eigen(instruction_set)->eigen<>;
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,20 +1,20 @@
 /// The reference backend: double arithmetic, one lane, no third party. Slow, plain, and what the others are held to.
 #pragma once
 
+#include <distill/call/row_loop.hpp>
 #include <distill/core/scalar.hpp>
-#include <distill/kernel/element.hpp>
-#include <distill/kernel/row_loop.hpp>
-#include <distill/kernel/single_thread.hpp>
+#include <distill/row/element.hpp>
+#include <distill/row/single_thread.hpp>
 
 #include <array>
 #include <cstddef>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
 /// A team of one lane.
-struct single_lane : kernel::single_thread {
+struct single_lane : row::single_thread {
     using number = scalar<double>;
     using real = double;
 
@@ -49,7 +49,7 @@ struct single_lane : kernel::single_thread {
     constexpr void prefetch_next_tile(const Element*, std::ptrdiff_t) const {}
     template <class Element>
     constexpr void store(Element* row, std::ptrdiff_t at, number x) const {
-        row[at] = kernel::to_element<Element>(x.value);
+        row[at] = row::to_element<Element>(x.value);
     }
     constexpr number active(std::ptrdiff_t, number x) const { return x; }
     constexpr number indices(std::ptrdiff_t at) const { return static_cast<double>(at); }
@@ -64,13 +64,13 @@ struct single_lane : kernel::single_thread {
 /// The oracle: every contract holds on it, at double precision whatever the element types.
 struct reference {
     template <class Job>
-    constexpr kernel::row_sums run(const Job& job) const {
-        const kernel::row_blocks blocks{job.in.student.rows};
-        kernel::row_sums sums;
+    constexpr call::row_sums run(const Job& job) const {
+        const call::row_blocks blocks{job.in.student.rows};
+        call::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b)
             sums = sums + job.run(detail::single_lane{}, blocks.begin(b), blocks.end(b));
         return sums;
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

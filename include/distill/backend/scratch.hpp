@@ -1,12 +1,14 @@
 /// Where a thread's row of scratch comes from.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <memory>
 #include <new>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Called as scratch(bytes) const in the thread that is about to run rows; gives at least `bytes` bytes at a multiple of 8
 /// (of 64: fewer cache lines touched), of nobody else's until that thread asks again. Null: the backend uses thread_scratch.
@@ -36,4 +38,4 @@ private:
     };
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

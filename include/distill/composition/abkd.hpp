@@ -3,7 +3,7 @@
 #include <distill/divergence/alpha_beta.hpp>
 #include <distill/token/cross_entropy.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// ABKD: the alpha-beta divergence, mixed with the language-model loss on hard labels.
 ///
@@ -23,4 +23,4 @@ struct abkd {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

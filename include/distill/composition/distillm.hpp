@@ -3,7 +3,7 @@
 #include <distill/divergence/skew_reverse_kl.hpp>
 #include <distill/token/cross_entropy.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// DistiLLM: skew reverse KL, mixed with the language-model loss on hard labels.
 ///
@@ -20,4 +20,4 @@ struct distillm {
     [[nodiscard]] constexpr auto compose() const { return (1.0 - ratio) * cross_entropy{} + ratio * skew_reverse_kl{skew}; }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

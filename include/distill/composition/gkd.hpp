@@ -2,7 +2,7 @@
 
 #include <distill/divergence/jensen_shannon.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Generalised knowledge distillation: the Jensen-Shannon divergence with the teacher's weight beta, both at one temperature.
 ///
@@ -21,4 +21,4 @@ struct gkd {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

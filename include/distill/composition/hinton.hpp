@@ -3,7 +3,7 @@
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/token/cross_entropy.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Hinton's distillation: cross-entropy on the label at temperature 1, and the forward KL to a softened teacher at temperature T
 /// times T^2, which keeps its gradient's size as T grows.
@@ -25,4 +25,4 @@ struct hinton {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -3,7 +3,7 @@
 #include <distill/token/clipped_surrogate.hpp>
 #include <distill/token/kl_estimator.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// KDRL: a clipped surrogate on verifiable rewards plus reverse KL to the teacher on the sampled token, by the k2 estimator.
 ///
@@ -22,4 +22,4 @@ struct kdrl {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

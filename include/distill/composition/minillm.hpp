@@ -3,7 +3,7 @@
 #include <distill/divergence/reverse_kl.hpp>
 #include <distill/token/clipped_surrogate.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// MiniLLM: sequence-level reverse KL by policy gradient, its first step exact.
 ///
@@ -23,4 +23,4 @@ struct minillm {
     [[nodiscard]] constexpr auto compose() const { return surrogate_weight * surrogate + single_step * reverse_kl{}; }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

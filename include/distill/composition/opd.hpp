@@ -2,7 +2,7 @@
 
 #include <distill/token/log_ratio_advantage.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// On-policy distillation: importance-weighted policy gradient with the log-ratio of teacher to sampling student as advantage.
 ///
@@ -19,4 +19,4 @@ struct opd {
     [[nodiscard]] constexpr auto compose() const { return coefficient * log_ratio_advantage<importance::ratio>{}; }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

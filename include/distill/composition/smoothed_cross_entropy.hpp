@@ -3,7 +3,7 @@
 #include <distill/divergence/uniform_cross_entropy.hpp>
 #include <distill/token/cross_entropy.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Cross-entropy on a hard label with label smoothing: the target has 1 - smoothing on the label, and the rest spread evenly
 /// over the entries that the student does not mask, the label among them.
@@ -21,4 +21,4 @@ struct smoothed_cross_entropy {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -3,7 +3,7 @@
 #include <distill/token/clipped_surrogate.hpp>
 #include <distill/token/teacher_guidance.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Teacher-Guided Policy Optimization: a clipped surrogate on verifiable rewards plus the cross-entropy on the teacher's
 /// token given the student's prefix, with a coefficient that decays to zero (training/annealing.hpp).
@@ -22,4 +22,4 @@ struct tgpo {
     [[nodiscard]] constexpr auto compose() const { return 1.0 * surrogate + coefficient * teacher_guidance{}; }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

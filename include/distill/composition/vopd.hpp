@@ -2,7 +2,7 @@
 
 #include <distill/token/centered_log_ratio_advantage.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// On-policy distillation with the row's exact KL(p || q) as baseline.
 ///
@@ -17,4 +17,4 @@ struct vopd {
     [[nodiscard]] constexpr auto compose() const { return coefficient * centered_log_ratio_advantage{}; }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// The inputs of one call. A row is one token position; row i's logits predict tokens[i], teacher_tokens[i] and labels[i]:
 /// nothing is shifted inside. Per-row arrays have one element per row. A field that no term of the objective needs may stay
@@ -39,4 +39,4 @@ inline constexpr std::int64_t ignored_label = -100;
 /// The most tokens of a row that batch.top_tokens may have.
 inline constexpr std::ptrdiff_t largest_token_set = 256;
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

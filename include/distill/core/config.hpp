@@ -1,6 +1,8 @@
 /// Compiler facts the other headers rely on. Needs g++ 12 or clang 14, or newer.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 /// Inlined at every optimisation level. Hot loops are compiled once per instruction set (backend/simd/instruction_set.hpp);
 /// what they call has to end up inside them, or it runs with the consumer's default instructions.
 #if defined(__CUDACC__)

@@ -4,7 +4,7 @@
 #include <distill/core/config.hpp>
 #include <distill/core/number.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// value + derivative * epsilon, epsilon^2 = 0. A term that returns its value alone is evaluated on dual numbers seeded
 /// with d/d(log p), so the library differentiates it. At a kink (abs, min, max, select) the derivative is that of the
@@ -66,4 +66,4 @@ struct dual {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

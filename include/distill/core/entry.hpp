@@ -4,7 +4,7 @@
 #include <distill/core/config.hpp>
 #include <distill/core/dual.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// One vocabulary entry of one row: student p = softmax(z / T), teacher q = softmax(w / T).
 ///
@@ -95,4 +95,4 @@ DISTILL_INLINE constexpr token_entry<dual<T>> differentiable(const token_entry<T
             .sequence_log_ratio = {e.sequence_log_ratio, zero}};
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

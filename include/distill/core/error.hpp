@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace distill {
+namespace distill::inline DISTILL_PROGRAM_ABI {
 
 /// Bad input. The message names the field, what was expected and what was found:
 /// `distill: batch.teacher has 32 rows, batch.student has 64`. No output buffer has been touched.
@@ -22,10 +22,10 @@ public:
     using std::invalid_argument::invalid_argument;
 };
 
-/// Receives the message where exceptions are disabled. When it returns, the call answers a NaN loss and has written nothing.
+/// Receives the message where exceptions are disabled. When it returns, the call returns a NaN loss and has written nothing.
 using error_handler = void (*)(const char* message);
 
-namespace detail {
+namespace whole_program {
 
 inline void abort_with(const char* message) {
     std::fputs(message, stderr);
@@ -34,6 +34,13 @@ inline void abort_with(const char* message) {
 }
 
 inline std::atomic<error_handler> current_error_handler{&abort_with};
+
+}  // namespace whole_program
+}  // namespace distill::inline DISTILL_PROGRAM_ABI
+
+namespace distill::inline DISTILL_ABI {
+
+namespace detail {
 
 /// A piece of an error's sentence: text or a number. Two words, so that the sentence costs little where it is not made.
 class sentence_part {
@@ -79,7 +86,7 @@ using sentence_parts = std::initializer_list<sentence_part>;
 
 /// Sets the handler for builds without exceptions (default: print the message and abort) and returns the previous one.
 inline error_handler set_error_handler(error_handler handler) noexcept {
-    return detail::current_error_handler.exchange(handler ? handler : &detail::abort_with);
+    return whole_program::current_error_handler.exchange(handler ? handler : &whole_program::abort_with);
 }
 
 namespace detail {
@@ -91,7 +98,7 @@ template <class Exception>
 #if DISTILL_HAS_EXCEPTIONS
     throw Exception(message);
 #else
-    current_error_handler.load()(message.c_str());
+    whole_program::current_error_handler.load()(message.c_str());
 #endif
 }
 
@@ -101,4 +108,4 @@ template <class Exception>
 inline void report_error(detail::sentence_parts parts) { detail::leave_with<invalid_input>(parts); }
 inline void report_error(std::string_view message) { detail::leave_with<invalid_input>({message}); }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,7 +1,9 @@
 /// The fields of a batch that a term reads.
 #pragma once
 
-namespace distill {
+#include <distill/core/abi.hpp>
+
+namespace distill::inline DISTILL_ABI {
 
 /// A set of batch fields; combine with |.
 enum class fields : unsigned {
@@ -13,7 +15,7 @@ enum class fields : unsigned {
     old_log_probs = 16,         ///< log p(y) at sampling time
     teacher_log_prob = 32,      ///< log q(y): teacher_log_probs, or dense teacher logits that give it
     advantages = 64,            ///< A
-    coefficients = 128,         ///< a factor per row: per_row (core/term.hpp)
+    coefficients = 128,         ///< a factor per row: per_row (objective/term.hpp)
     sequence_log_ratios = 256,  ///< mean over the sequence of log p(y) - log p_old(y)
     teacher_top_tokens = 512,   ///< the teacher's most probable tokens and their log-probabilities
 };
@@ -35,4 +37,4 @@ enum class token_source {
     found_in_row,       ///< the term's own: its for_row says which in `std::int64_t found`
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -5,7 +5,7 @@
 
 #include <concepts>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// The gradient's destination. By default every entry of every row is overwritten (masked rows: zeros) and padding columns
 /// are left alone. The buffer may be the student's own (same data, stride and type); any other overlap is an error.
@@ -45,4 +45,4 @@ template <class Element>
     return zero_padding(gradient<Element>(view));
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,11 +1,13 @@
 /// A row-major matrix of logits that somebody else owns.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Shape [rows, vocabulary]; entry (r, v) stands at data[r * row_stride + v]. The stride counts elements and is
 /// `vocabulary` unless given; a stride larger than the vocabulary is padding, which is never read.
@@ -49,4 +51,4 @@ inline constexpr double masked_logit = -0x1p100;
 template <class Element, std::integral... Extents>
 logits_view(Element*, Extents...) -> logits_view<Element>;
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

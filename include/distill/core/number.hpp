@@ -1,11 +1,13 @@
 /// What a term may do with a number, and nothing more.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <bit>
 #include <concepts>
 #include <cstdint>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// A number type: a scalar, a SIMD pack, a dual number.
 ///
@@ -55,4 +57,4 @@ constexpr bool is_log_probability(double x) noexcept {
 /// A quiet NaN made from bits, which -ffast-math leaves alone.
 constexpr double quiet_nan() noexcept { return std::bit_cast<double>(std::uint64_t{0x7ff8000000000000u}); }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace distill::detail {
+namespace distill::inline DISTILL_ABI::detail {
 
 /// Run s has the rows [offsets[s], offsets[s + 1]). Reports offsets that do not cover `rows` rows in order; true where they do.
 inline bool offsets_cover(std::string_view name, row_indices offsets, std::ptrdiff_t rows) {
@@ -18,4 +18,4 @@ inline bool offsets_cover(std::string_view name, row_indices offsets, std::ptrdi
     return covers;
 }
 
-}  // namespace distill::detail
+}  // namespace distill::inline DISTILL_ABI::detail

@@ -1,11 +1,13 @@
 /// Quantiles of sorted numbers.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <span>
 
-namespace distill::detail {
+namespace distill::inline DISTILL_ABI::detail {
 
 /// The value at `share` of the way up, between neighbours in proportion. There is at least one value.
 inline double quantile_of_sorted(std::span<const double> sorted, double share) {
@@ -15,4 +17,4 @@ inline double quantile_of_sorted(std::span<const double> sorted, double share) {
     return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-}  // namespace distill::detail
+}  // namespace distill::inline DISTILL_ABI::detail

@@ -6,7 +6,7 @@
 #include <concepts>
 #include <cstddef>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// What is known of the rows before any logit is read. A row is active when its weight is not 0 and its label, where the
 /// objective reads labels, is not ignored_label.
@@ -50,4 +50,4 @@ struct optional_denominator {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,9 +1,11 @@
 /// What a call returns.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <cstddef>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// The loss, and the counts a trainer logs.
 struct loss_result {
@@ -20,4 +22,4 @@ struct loss_result {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

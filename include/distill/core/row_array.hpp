@@ -1,13 +1,15 @@
 /// One number per row (or per sequence), in either of two widths, owned by somebody else.
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <ranges>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -64,4 +66,4 @@ using row_values = row_array<float, double>;
 /// Token ids, labels, offsets: int32 or int64.
 using row_indices = row_array<std::int32_t, std::int64_t>;
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

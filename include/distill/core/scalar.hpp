@@ -8,7 +8,7 @@
 #include <concepts>
 #include <cstdint>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// A floating-point value as terms see it where there is no SIMD: the reference backend, token terms, one CUDA thread.
 template <std::floating_point Float>
@@ -44,7 +44,7 @@ struct scalar {
     /// max(a, bound) for a bound below zero; -infinity becomes the bound.
     friend constexpr scalar at_least(scalar a, scalar negative_bound) noexcept { return max(a, negative_bound); }
     /// a held to [-bound, bound]; infinities and NaN become a bound too.
-    friend constexpr scalar hold_magnitude(scalar a, scalar bound) noexcept {
+    friend constexpr scalar clamp_magnitude(scalar a, scalar bound) noexcept {
         return is_nan(a) ? bound : max(min(a, bound), -bound);
     }
     /// The larger of a magnitude and |b|, where NaN is larger than everything.
@@ -67,4 +67,4 @@ private:
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

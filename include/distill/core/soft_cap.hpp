@@ -3,7 +3,7 @@
 
 #include <distill/core/number.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// For models whose head ends in c tanh(x / c), called on what comes before it: the softmaxes are those of the capped logits,
 /// p = softmax(c tanh(z / c) / T), and the gradient is that with respect to z, with the chain rule's factor
@@ -26,4 +26,4 @@ struct no_soft_cap {};
 inline constexpr double smallest_soft_cap = 1e-3;
 inline constexpr double largest_soft_cap = 1e6;
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -3,7 +3,7 @@
 
 #include <distill/core/number.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// p = softmax(z / student), q = softmax(w / teacher). Loss and gradient are those of the function written this way: there
 /// is no hidden T^2; a caller who wants Hinton's scale writes `T * T * forward_kl{}`.
@@ -25,4 +25,4 @@ constexpr bool is_temperature(double t) noexcept {
     return is_finite(t) && t >= smallest_temperature && t <= largest_temperature;
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -96,4 +96,4 @@ private:
     double forward_share_ = 0.5;
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Alpha-beta divergence  -1 / (a b) sum_v (q_v^a p_v^b - a / (a + b) q_v^(a + b) - b / (a + b) p_v^(a + b)),  and its limits
 /// where a, b or both are 0. (1, 0) is the forward KL, (0, 1) the reverse KL.
@@ -53,4 +53,4 @@ private:
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Pearson's chi-squared divergence of the student from the teacher  sum_v (p_v - q_v)^2 / q_v.
 ///
@@ -21,4 +21,4 @@ struct chi_squared : term<chi_squared> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Entropy of the student  H(p) = -sum_v p_v log p_v, in nats. An entropy bonus is a negative coefficient.
 ///
@@ -22,4 +22,4 @@ struct entropy : term<entropy> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Forward Kullback-Leibler divergence  KL(q || p) = sum_v q_v (log q_v - log p_v), mass-covering.
 ///
@@ -21,4 +21,4 @@ struct forward_kl : term<forward_kl> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

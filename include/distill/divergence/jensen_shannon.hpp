@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Generalised Jensen-Shannon divergence  b KL(q || m) + (1 - b) KL(p || m),  m = b q + (1 - b) p,  b the teacher's weight.
 /// The pull on a token that the student lacks has the factor p log p, and vanishes with it.
@@ -39,4 +39,4 @@ struct jensen_shannon : term<jensen_shannon> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

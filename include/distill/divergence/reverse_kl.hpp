@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Reverse Kullback-Leibler divergence  KL(p || q) = sum_v p_v (log p_v - log q_v), mode-seeking: the
 /// pull on a token that the student lacks has the factor p, and vanishes with it.
@@ -23,4 +23,4 @@ struct reverse_kl : term<reverse_kl> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

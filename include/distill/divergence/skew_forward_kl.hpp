@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Skew forward Kullback-Leibler divergence  KL(q || m),  m = a q + (1 - a) p,  a the teacher's share of the mixture.
 ///
@@ -36,4 +36,4 @@ struct skew_forward_kl : term<skew_forward_kl> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Skew reverse Kullback-Leibler divergence  KL(p || m),  m = (1 - a) q + a p,  a the student's share of the mixture.
 /// The pull on a token that the student lacks has the factor p log p, and vanishes with it.
@@ -38,4 +38,4 @@ struct skew_reverse_kl : term<skew_reverse_kl> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

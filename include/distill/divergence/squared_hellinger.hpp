@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Squared Hellinger distance  1/2 sum_v (sqrt p_v - sqrt q_v)^2.
 ///
@@ -22,4 +22,4 @@ struct squared_hellinger : term<squared_hellinger> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Token-wise distillation: forward and reverse KL mixed anew at every entry,  sum_v a_v q_v log(q_v / p_v) + (1 - a_v) p_v
 /// log(p_v / q_v)  with a_v = q_v / (p_v + q_v) held constant: forward KL's pull where the student lacks mass, reverse KL's push
@@ -22,4 +22,4 @@ struct todi : term<todi> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

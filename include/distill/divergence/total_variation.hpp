@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Total variation distance  1/2 sum_v |p_v - q_v|.
 ///
@@ -22,4 +22,4 @@ struct total_variation : term<total_variation> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Cross-entropy to the uniform distribution  -1/N sum_v log p_v  over the N entries that the student does not mask: the part
 /// that label smoothing adds, and a penalty on confidence.
@@ -36,4 +36,4 @@ private:
     double share_ = 0.0;
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

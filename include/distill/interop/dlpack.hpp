@@ -4,7 +4,7 @@
 #pragma once
 
 #include <distill/core/error.hpp>
-#include <distill/core/tensor_axes.hpp>
+#include <distill/interop/detail/tensor_axes.hpp>
 
 #include <dlpack/dlpack.h>
 
@@ -16,7 +16,7 @@
 #include <string>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Who reads the tensor, which decides what memory it may stand in.
 enum class dlpack_reader {
@@ -137,4 +137,4 @@ template <class Element = void>
                                                                              reader);
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -8,7 +8,7 @@
 
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -58,4 +58,4 @@ template <detail::eigen_dense Vector>
         return row_values(vector.data(), vector.size());
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,14 +1,14 @@
 /// std::mdspan and every type with its members as views and per-row arrays. No copy, and no mdspan header.
 #pragma once
 
-#include <distill/core/tensor_axes.hpp>
+#include <distill/interop/detail/tensor_axes.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -74,4 +74,4 @@ template <detail::mdspan_like Span>
     return detail::numbers_of<array>("an mdspan", span.data_handle(), detail::axes_of_mdspan(span));
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,7 +1,7 @@
 /// Logits that stand in one flat range (a vector, an array, a span) and have a shape. No copy.
 #pragma once
 
-#include <distill/core/tensor_axes.hpp>
+#include <distill/interop/detail/tensor_axes.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -74,4 +74,4 @@ void view_of(const Rows&, const Shape&...) {
         "rows; keep the rows in one vector: view_of(values, rows, vocabulary)");
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

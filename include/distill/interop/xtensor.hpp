@@ -1,7 +1,7 @@
 /// xtensor's containers, adaptors and strided views as views and per-row arrays. No copy.
 #pragma once
 
-#include <distill/core/tensor_axes.hpp>
+#include <distill/interop/detail/tensor_axes.hpp>
 
 #include <xtensor/xbuffer_adaptor.hpp>
 #include <xtensor/xcontainer.hpp>
@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <type_traits>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -106,4 +106,4 @@ void values_of(const Expression&) {
                   "evaluate it into an xt::xtensor that outlives the array");
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// z-loss  (log sum_v exp(z_v / T))^2: keeps the student's logits from drifting, to which every other term is blind.
 ///
@@ -19,4 +19,4 @@ struct z_loss : normalizer_term<z_loss> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

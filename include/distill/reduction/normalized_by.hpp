@@ -2,7 +2,7 @@
 
 #include <distill/core/reduction.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Sum over active rows divided by a constant  sum_i w_i l_i / c, whatever the lengths: Dr. GRPO, whose c is the number of
 /// rollouts times the longest length allowed. Source: Liu et al. 2025 (arXiv 2503.20783).
@@ -15,4 +15,4 @@ struct normalized_by : optional_denominator {
     [[nodiscard]] constexpr double denominator(const row_totals&) const noexcept { return supplied; }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -2,7 +2,7 @@
 
 #include <distill/core/reduction.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Mean over sequences of the weighted sum over their rows  (1 / S) sum_s sum_{i in s} w_i l_i.
 /// S counts the sequences that have an active row; `sequence_mean_of_sums{d}` divides by d instead.
@@ -17,4 +17,4 @@ struct sequence_mean_of_sums : optional_denominator {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

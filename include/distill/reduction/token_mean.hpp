@@ -2,7 +2,7 @@
 
 #include <distill/core/reduction.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Mean over active rows  sum_i w_i l_i / sum_i w_i.
 /// `token_mean{d}` divides by d instead: the sum of weights over all ranks or accumulation steps.
@@ -15,4 +15,4 @@ struct token_mean : optional_denominator {
     [[nodiscard]] constexpr double denominator(const row_totals& rows) const noexcept { return supplied_or(rows.weight); }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

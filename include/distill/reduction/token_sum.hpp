@@ -2,7 +2,7 @@
 
 #include <distill/core/reduction.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Sum over active rows  sum_i w_i l_i. `token_sum{d}` divides it by d.
 struct token_sum : optional_denominator {
@@ -14,4 +14,4 @@ struct token_sum : optional_denominator {
     [[nodiscard]] constexpr double denominator(const row_totals&) const noexcept { return supplied_or(1.0); }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

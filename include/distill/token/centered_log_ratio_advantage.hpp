@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// On-policy distillation with a control variate: the log-ratio's exact mean over the vocabulary, KL(p || q), is taken off the
 /// advantage  A = log q(y) - log p(y) + KL(p || q).  The same expected gradient as log_ratio_advantage, with less variance.
@@ -39,4 +39,4 @@ private:
     double divergence_ = 0.0;
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// CISPO: a policy gradient weighted with the clipped importance ratio, held constant. Unlike clipped_surrogate, a token whose
 /// ratio is clipped keeps its gradient.
@@ -36,4 +36,4 @@ struct clipped_importance : token_term<clipped_importance> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
 #include <optional>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Clipped surrogate of PPO and GRPO  -min(r A, clip(r, lower, upper) A),  r = p(y) / p_old(y).
 ///
@@ -47,4 +47,4 @@ struct clipped_surrogate {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Cross-entropy on a hard label  -log p(label). A row whose label is ignored_label (-100) is masked.
 ///
@@ -21,4 +21,4 @@ struct cross_entropy : token_term<cross_entropy> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// The estimators of KL(p || q) from one token y ~ p, with r = q(y) / p(y).
 enum class kl_estimate {
@@ -45,4 +45,4 @@ struct kl_estimator : token_term<kl_estimator<Value, Gradient>> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

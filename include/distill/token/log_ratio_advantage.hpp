@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// On-policy distillation: a policy gradient whose advantage is the log-ratio  A = log q(y) - log p(y)  on the sampled token,
 /// held constant. Its expectation over y ~ p is the gradient of KL(p || q).
@@ -45,4 +45,4 @@ struct log_ratio_advantage : token_term<log_ratio_advantage<Importance>> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

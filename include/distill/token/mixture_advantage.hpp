@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// On-policy distillation toward a mixture: a policy gradient whose advantage is  A = log(a q(y) / p(y) + 1 - a),  held
 /// constant; never below log(1 - a). Its expectation over y ~ p is the gradient of jensen_shannon{a} divided by 1 - a.
@@ -44,4 +44,4 @@ struct mixture_advantage : token_term<mixture_advantage<Importance>> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

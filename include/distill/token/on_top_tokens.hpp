@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/evaluate.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/evaluate.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// A divergence on the teacher's most probable tokens and one bucket for the rest of the vocabulary: what is left of any
 /// divergence when the teacher sends k log-probabilities instead of its logits. on_top_tokens{forward_kl{}} is a lower bound of
@@ -44,4 +44,4 @@ struct on_top_tokens : token_set_term<on_top_tokens<Divergence>> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Score-function policy gradient  -A log p(y)  on the sampled token, the advantage A held constant.
 ///
@@ -22,4 +22,4 @@ struct policy_gradient : token_term<policy_gradient> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

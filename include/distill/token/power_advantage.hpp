@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Bounded on-policy distillation: a policy gradient whose advantage is  A = q(y)^a - p(y)^a, in [-1, 1], held constant.
 ///
@@ -39,4 +39,4 @@ struct power_advantage : token_term<power_advantage<Importance>> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <distill/core/philox.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/philox.hpp>
 
 #include <cstdint>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Guidance on a token drawn from the teacher:  -log p(y'),  y' ~ q. Its expected gradient is that of forward KL, p - q.
 ///
@@ -43,4 +43,4 @@ struct sampled_guidance : token_term<sampled_guidance> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

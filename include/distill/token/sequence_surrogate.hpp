@@ -1,9 +1,9 @@
 #pragma once
 
-#include <distill/core/score_function.hpp>
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
+#include <distill/token/detail/score_function.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// GSPO: the clipped surrogate with one importance ratio per sequence,  s = exp(mean over its tokens of log p - log p_old).
 ///
@@ -34,4 +34,4 @@ struct sequence_surrogate : token_term<sequence_surrogate> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

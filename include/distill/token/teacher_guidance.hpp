@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// TGPO's guidance: cross-entropy  -log p(y*)  on the token that the teacher predicts given the student's own prefix. Unlike
 /// reverse KL, its pull on a token that the student lacks does not vanish with p: the gradient at y* tends to -1.
@@ -22,4 +22,4 @@ struct teacher_guidance : token_term<teacher_guidance> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

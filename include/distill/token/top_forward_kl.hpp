@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distill/core/term.hpp>
+#include <distill/objective/term.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// What a forward KL on the teacher's most probable tokens S does with the mass outside. q~ and p~ are q and p over their sums on S.
 enum class truncation {
@@ -43,4 +43,4 @@ struct top_forward_kl : token_set_term<top_forward_kl<Form>> {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

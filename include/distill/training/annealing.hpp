@@ -1,7 +1,9 @@
 /// Coefficients that decay over training.
 #pragma once
 
-namespace distill {
+#include <distill/core/abi.hpp>
+
+namespace distill::inline DISTILL_ABI {
 
 /// TGPO's schedule: step s = 1, 2, ... has max(initial - (s - 1) * decrement, floor). With the defaults step 1 has 2e-3 and
 /// step 201 has 0. Source: arXiv 2605.13230 and its public code, which counts steps from 1.
@@ -18,4 +20,4 @@ struct linear_annealing {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
@@ -72,4 +72,4 @@ void gate_by_failure(row_values advantages, std::span<Float> out) {
     return detail::quantile_of_sorted(sorted, share);
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

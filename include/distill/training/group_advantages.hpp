@@ -11,7 +11,7 @@
 #include <span>
 #include <string>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 enum class advantage_scale {
     sample_deviation,      ///< GRPO as the trainers compute it: divide by the deviation with N - 1
@@ -55,4 +55,4 @@ void group_advantages(row_values rewards, row_indices group_offsets, std::span<F
     }
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Where the rows without a token stand in a sequence.
 enum class padding {
@@ -54,4 +54,4 @@ void offsets_of_padded_batch(std::ptrdiff_t time, std::span<Integer> offsets) {
         offsets[s] = static_cast<Integer>(static_cast<std::ptrdiff_t>(s) * time);
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// out[i] = the mean of `values` over the rows of row i's sequence; sequence s has the rows [offsets[s], offsets[s + 1]). With
 /// weights, the weighted mean; a row of weight 0 is not read, and a sequence of such rows gets 0. `out` may be the values'
@@ -52,4 +52,4 @@ void spread_over_rows(row_values per_sequence, row_indices sequence_offsets, std
             out[static_cast<std::size_t>(i)] = static_cast<Float>(per_sequence[s]);
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// What of the student's log p(y*) is added to the advantage.
 enum class label_reward {
@@ -37,4 +37,4 @@ void shape_advantages(row_values advantages, row_values label_log_probs, double 
     }
 }
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

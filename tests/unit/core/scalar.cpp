@@ -56,12 +56,12 @@ TEST_CASE("bounds hold infinities and NaN") {
     CHECK(at_least(number(-7.0), number(-5.0)).value == -5.0);
     CHECK(at_least(number(-infinity), number(-5.0)).value == -5.0);
     CHECK(at_least(number(2.0), number(-5.0)).value == 2.0);
-    CHECK(hold_magnitude(number(3.0), bound).value == 3.0);
-    CHECK(hold_magnitude(number(-9.0), bound).value == -8.0);
-    CHECK(hold_magnitude(number(infinity), bound).value == 8.0);
-    CHECK(hold_magnitude(number(-infinity), bound).value == -8.0);
-    CHECK(abs(hold_magnitude(number(distill::quiet_nan()), bound)).value == 8.0);
-    CHECK(abs(hold_magnitude(number(negative_nan), bound)).value == 8.0);
+    CHECK(clamp_magnitude(number(3.0), bound).value == 3.0);
+    CHECK(clamp_magnitude(number(-9.0), bound).value == -8.0);
+    CHECK(clamp_magnitude(number(infinity), bound).value == 8.0);
+    CHECK(clamp_magnitude(number(-infinity), bound).value == -8.0);
+    CHECK(abs(clamp_magnitude(number(distill::quiet_nan()), bound)).value == 8.0);
+    CHECK(abs(clamp_magnitude(number(negative_nan), bound)).value == 8.0);
 }
 
 TEST_CASE("NaN of either sign is found, and is larger than everything") {

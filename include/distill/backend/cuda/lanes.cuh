@@ -4,7 +4,7 @@
 #include <distill/core/config.hpp>
 #include <distill/core/scalar.hpp>
 
-namespace distill::device {
+namespace distill::inline DISTILL_ABI::device {
 
 /// One truth value per lane.
 template <int Count>
@@ -53,7 +53,7 @@ struct lanes {
                   mask.lane[i] ? a.lane[i] : b.lane[i])
     // What core/scalar.hpp adds.
     DISTILL_LANES(at_least, (const lanes& a, const lanes& bound), at_least(a.lane[i], bound.lane[i]))
-    DISTILL_LANES(hold_magnitude, (const lanes& a, const lanes& bound), hold_magnitude(a.lane[i], bound.lane[i]))
+    DISTILL_LANES(clamp_magnitude, (const lanes& a, const lanes& bound), clamp_magnitude(a.lane[i], bound.lane[i]))
     DISTILL_LANES(larger_magnitude, (const lanes& a, const lanes& b), larger_magnitude(a.lane[i], b.lane[i]))
     DISTILL_LANES_MASK(operator<, (const lanes& a, const lanes& b), a.lane[i] < b.lane[i])
     DISTILL_LANES_MASK(operator>, (const lanes& a, const lanes& b), a.lane[i] > b.lane[i])
@@ -64,4 +64,4 @@ struct lanes {
 #undef DISTILL_LANES_MASK
 };
 
-}  // namespace distill::device
+}  // namespace distill::inline DISTILL_ABI::device

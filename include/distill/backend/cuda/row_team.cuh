@@ -4,8 +4,8 @@
 #include <distill/backend/cuda/lanes.cuh>
 #include <distill/core/config.hpp>
 #include <distill/core/logits_view.hpp>
-#include <distill/kernel/call_outlined.hpp>
-#include <distill/kernel/element.hpp>
+#include <distill/row/call_outlined.hpp>
+#include <distill/row/element.hpp>
 
 #include <cuda_runtime.h>
 
@@ -23,7 +23,7 @@
 #define DISTILL_ON_DEVICE 0
 #endif
 
-namespace distill::device {
+namespace distill::inline DISTILL_ABI::device {
 
 inline constexpr int warp_size = 32;
 inline constexpr unsigned whole_warp = 0xffffffffu;
@@ -109,7 +109,7 @@ struct row_exchange {
     }
 };
 
-/// See kernel/row_program.hpp for what a team is. It is a warp where a block's x dimension is one, which then may have a row for
+/// See row/row_program.hpp for what a team is. It is a warp where a block's x dimension is one, which then may have a row for
 /// each of its warps; else a block; with an exchange, several blocks. Every thread works on `lanes_of_thread` consecutive
 /// entries at a time, 16 bytes of the logits, and has LoadsOfTerms such loads of a row under way where terms are evaluated.
 /// Reductions add in an order that depends on the number of threads and of blocks alone.
@@ -152,7 +152,7 @@ struct row_team {
 
     template <class Body>
     DISTILL_INLINE void outlined(const Body& body) const {
-        kernel::call_outlined(body);
+        row::call_outlined(body);
     }
 
     /// Long enough that a reduction per tile costs little beside it; between blocks it costs more.
@@ -194,7 +194,7 @@ struct row_team {
         const auto* const first = reinterpret_cast<const vector_of<Element>*>(row + at.index);
         const auto together = std::bit_cast<elements<Element>>(*first);
         number x;
-        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = kernel::from_element<Real>(together.lane[i]);
+        for (int i = 0; i < lanes_of_thread; ++i) x.lane[i].value = row::from_element<Real>(together.lane[i]);
         return x;
     }
     template <class Element>
@@ -202,7 +202,7 @@ struct row_team {
         if (loads_vectors && at.count == lanes_of_thread) return load(row, place{at.index});
         number x(masked_logit);
         for (int i = 0; i < lanes_of_thread; ++i)
-            if (i < at.count) x.lane[i].value = kernel::from_element<Real>(row[at.index + i]);
+            if (i < at.count) x.lane[i].value = row::from_element<Real>(row[at.index + i]);
         return x;
     }
 
@@ -212,14 +212,14 @@ struct row_team {
     template <class Element>
     DISTILL_INLINE void store(Element* row, const place& at, const number& x) const {
         elements<Element> together;
-        for (int i = 0; i < lanes_of_thread; ++i) together.lane[i] = kernel::to_element<Element>(x.lane[i].value);
+        for (int i = 0; i < lanes_of_thread; ++i) together.lane[i] = row::to_element<Element>(x.lane[i].value);
         *reinterpret_cast<vector_of<Element>*>(row + at.index) = std::bit_cast<vector_of<Element>>(together);
     }
     template <class Element>
     DISTILL_INLINE void store(Element* row, const part_place& at, const number& x) const {
         if (loads_vectors && at.count == lanes_of_thread) return store(row, place{at.index}, x);
         for (int i = 0; i < lanes_of_thread; ++i)
-            if (i < at.count) row[at.index + i] = kernel::to_element<Element>(x.lane[i].value);
+            if (i < at.count) row[at.index + i] = row::to_element<Element>(x.lane[i].value);
     }
 
     DISTILL_INLINE number active(const place&, const number& x) const { return x; }
@@ -269,7 +269,7 @@ struct row_team {
     };
     /// The first block's threads in turn.
     template <class Body>
-    DISTILL_INLINE void share_out(std::size_t count, const Body& body) const {
+    DISTILL_INLINE void distribute(std::size_t count, const Body& body) const {
         if (block != 0) return;
         std::size_t mine = static_cast<std::size_t>(thread_of_block());
         for (std::size_t i = 0; i < count; ++i) {
@@ -339,4 +339,4 @@ private:
 
 #undef DISTILL_UNROLL
 
-}  // namespace distill::device
+}  // namespace distill::inline DISTILL_ABI::device

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <cstddef>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// OpenMP's threads. Without -fopenmp the pragma is ignored and the loop runs in the calling thread.
 struct openmp {
@@ -24,4 +26,4 @@ struct openmp {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

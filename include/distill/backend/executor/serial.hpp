@@ -1,8 +1,10 @@
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <cstddef>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Calls body(0), body(1), ... in the calling thread.
 ///
@@ -15,4 +17,4 @@ struct serial {
     }
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <distill/core/abi.hpp>
+
 #include <unsupported/Eigen/CXX11/ThreadPool>
 
 #include <cstddef>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// The threads of an Eigen thread pool that the caller owns: `Eigen::ThreadPool pool(4); distill::thread_pool{pool}`.
 /// Every call allocates the pool's own tasks. Not to be used from one of the pool's own threads.
@@ -29,4 +31,4 @@ private:
     Eigen::ThreadPoolInterface* pool_;
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace distill::simd {
+namespace distill::inline DISTILL_ABI::simd {
 
 namespace detail {
 
@@ -139,7 +139,7 @@ template <int Width>
 DISTILL_INLINE void store_floats(Eigen::half* destination, const pack<float, Width>& p) {
     if constexpr (has_instructions<Width>) {
         const pack<float, Width> largest(65504.0);
-        store_halves(destination, select(is_finite(p), hold_magnitude(p, largest), p).lanes);
+        store_halves(destination, select(is_finite(p), clamp_magnitude(p, largest), p).lanes);
     } else {
         using words = typename detail::halfwords<Width>::words;
         words w;
@@ -186,4 +186,4 @@ DISTILL_INLINE void store(Element* destination, const pack<Float, Width>& p) {
     }
 }
 
-}  // namespace distill::simd
+}  // namespace distill::inline DISTILL_ABI::simd

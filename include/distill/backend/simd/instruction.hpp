@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace distill::simd {
+namespace distill::inline DISTILL_ABI::simd {
 
 /// The vector types of a width in lanes.
 template <class Float, int Width>
@@ -51,17 +51,17 @@ DISTILL_TARGET_AVX512 inline void broadcast(float x, vectors<float, 16>::floats&
 }
 
 /// The larger of x and the bound; NaN where x is NaN.
-inline void hold_above(const vectors<float, 4>::floats& x, const vectors<float, 4>::floats& bound,
-                       vectors<float, 4>::floats& held) {
+inline void raise_to(const vectors<float, 4>::floats& x, const vectors<float, 4>::floats& bound,
+                     vectors<float, 4>::floats& clamped) {
 #if defined(__AVX__)
-    asm("vmaxps {%1, %2, %0|%0, %2, %1}" : "=x"(held) : "x"(x), "x"(bound));
+    asm("vmaxps {%1, %2, %0|%0, %2, %1}" : "=x"(clamped) : "x"(x), "x"(bound));
 #else
-    asm("maxps {%1, %0|%0, %1}" : "=x"(held) : "x"(x), "0"(bound));
+    asm("maxps {%1, %0|%0, %1}" : "=x"(clamped) : "x"(x), "0"(bound));
 #endif
 }
-DISTILL_TARGET_AVX2 inline void hold_above(const vectors<float, 8>::floats& x, const vectors<float, 8>::floats& bound,
-                                           vectors<float, 8>::floats& held) {
-    asm("vmaxps {%1, %2, %0|%0, %2, %1}" : "=x"(held) : "x"(x), "x"(bound));
+DISTILL_TARGET_AVX2 inline void raise_to(const vectors<float, 8>::floats& x, const vectors<float, 8>::floats& bound,
+                                         vectors<float, 8>::floats& clamped) {
+    asm("vmaxps {%1, %2, %0|%0, %2, %1}" : "=x"(clamped) : "x"(x), "x"(bound));
 }
 
 /// From IEEE half, exactly.
@@ -108,12 +108,12 @@ DISTILL_TARGET_AVX512 inline void scale(const vectors<float, 16>::floats& x, con
         : "k1");
 }
 
-/// a, its magnitude held to that of the bound; of NaN the bound.
-DISTILL_TARGET_AVX512 inline void hold_to(const vectors<float, 16>::floats& a, const vectors<float, 16>::floats& bound,
-                                          vectors<float, 16>::floats& held) {
-    asm("vrangeps {$2, %2, %1, %0|%0, %1, %2, 2}" : "=v"(held) : "v"(a), "v"(bound));
+/// a, its magnitude clamped to that of the bound; of NaN the bound.
+DISTILL_TARGET_AVX512 inline void clamp_to(const vectors<float, 16>::floats& a, const vectors<float, 16>::floats& bound,
+                                           vectors<float, 16>::floats& clamped) {
+    asm("vrangeps {$2, %2, %1, %0|%0, %1, %2, 2}" : "=v"(clamped) : "v"(a), "v"(bound));
 }
 
 #endif
 
-}  // namespace distill::simd
+}  // namespace distill::inline DISTILL_ABI::simd

@@ -8,7 +8,7 @@
 
 #include <distill/core/config.hpp>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 
 /// Instruction sets in ascending order. `baseline` is what the consumer's own flags allow.
 enum class instruction_set { baseline, avx2, avx512 };
@@ -102,4 +102,4 @@ void dispatch(instruction_set limit, const Loop& loop) {
 }
 
 }  // namespace simd
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

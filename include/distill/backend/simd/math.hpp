@@ -3,7 +3,7 @@
 /// float: polynomials fitted by the Remez algorithm. Largest relative error over the stated range, measured against double
 /// by tests/unit/backend/simd/math.cpp:
 ///     exp2     [-126, 127]            3e-7     exactly 0 below -126.5, exactly 1 at 0
-///     exp      [-87, 88]              3e-7     0 below, held at exp(88) above
+///     exp      [-87, 88]              3e-7     0 below, clamped at exp(88) above
 ///     expm1    [-87, 88]              4e-7
 ///     log      [1.2e-38, 3e38]        2e-7     values below are taken as 1.2e-38: log(0) is about -87.3
 ///     log1p    (-1, 1e38]             3e-7     -1 is taken as -1 + 2^-24: about -16.6
@@ -15,12 +15,12 @@
 #include <distill/backend/simd/scaled_exponential.hpp>
 
 #include <distill/core/number.hpp>
-#include <distill/core/polynomial.hpp>
+#include <distill/row/polynomial.hpp>
 
 #include <cmath>
 #include <cstdint>
 
-namespace distill::simd {
+namespace distill::inline DISTILL_ABI::simd {
 
 namespace detail {
 
@@ -52,18 +52,18 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
     using P = pack<float, Width>;
     if constexpr (has_table_of_powers<float, Width>) {
-        return kernel::scaled_exponential<P, false>(1.0)(y);
+        return row::scaled_exponential<P, false>(1.0)(y);
     } else {
-        P held;
+        P clamped;
 #if defined(__x86_64__)
-        hold_above(y.lanes, P(-127.0).lanes, held.lanes);
+        raise_to(y.lanes, P(-127.0).lanes, clamped.lanes);
 #else
-        held = select(is_nan(y), y, at_least(y, P(-127.0)));
+        clamped = select(is_nan(y), y, at_least(y, P(-127.0)));
 #endif
-        const P shifted = in_this_order(held + P(detail::rounding_shift));
+        const P shifted = fence(clamped + P(detail::rounding_shift));
         typename P::integers sum;
         shifted.bits(sum);
-        const P fraction = held - in_this_order(shifted - P(detail::rounding_shift));
+        const P fraction = clamped - fence(shifted - P(detail::rounding_shift));
         const P mantissa =
             polynomial(fraction, 1.0, 0.6931469776, 0.240222420857, 0.0555073374178, 0.00967151262485, 0.00132647276118);
         return mantissa * P::from_bits(sum << 23);
@@ -78,12 +78,12 @@ struct exp_parts {
     Pack power, rest;
 
     DISTILL_INLINE explicit exp_parts(const Pack& x) {
-        const Pack shifted = in_this_order(fma(x, Pack(log2_e), Pack(rounding_shift)));
+        const Pack shifted = fence(fma(x, Pack(log2_e), Pack(rounding_shift)));
         typename Pack::integers sum;
         shifted.bits(sum);
-        const Pack n = in_this_order(shifted - Pack(rounding_shift));
+        const Pack n = fence(shifted - Pack(rounding_shift));
         // ln 2 in two parts: n times the first is exact.
-        const Pack f = fma(n, Pack(2.12194440e-4), in_this_order(fma(n, Pack(-0.693359375), x)));
+        const Pack f = fma(n, Pack(2.12194440e-4), fence(fma(n, Pack(-0.693359375), x)));
         rest = f * polynomial(f, 1.0, 0.499999981192, 0.16666505899, 0.0416671371471, 0.00836910429659, 0.00138888728597);
         power = Pack::from_bits(sum << 23);
     }
@@ -118,12 +118,12 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> log1p(const pack<float, Width>& x) {
     using P = pack<float, Width>;
     typename P::integers v;
-    const P held = max(min(x, P(1e38)), P(-0.99999994));
-    (P(1.0) + held).bits(v);
+    const P clamped = max(min(x, P(1e38)), P(-0.99999994));
+    (P(1.0) + clamped).bits(v);
     const typename P::integers e = (v - detail::half_root_bits) >> 23;
     // (1 + x) 2^-e - 1 = x 2^-e + (2^-e - 1): x itself where e = 0, so nothing is lost near 0.
     const P scale = P::from_bits((127 - e) << 23);
-    return detail::log_from_parts(fma(held, scale, scale - P(1.0)), e);
+    return detail::log_from_parts(fma(clamped, scale, scale - P(1.0)), e);
 }
 
 template <int Width>
@@ -134,12 +134,12 @@ DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
     P inverse = P::from_bits(0x5f3759df - (v >> 1));
     // Products in an order in which none overflows, and none is subnormal.
     for (int i = 0; i < 3; ++i) {
-        const P half_root = in_this_order(x * in_this_order(inverse * P(0.5)));
+        const P half_root = fence(x * fence(inverse * P(0.5)));
         inverse = inverse * fma(half_root, -inverse, P(1.5));
     }
-    const P root = in_this_order(x * inverse);
+    const P root = fence(x * inverse);
     // root * inverse is 1 + twice the relative error of both.
-    const P correction = fma(in_this_order(root * inverse), P(-0.5), P(0.5));
+    const P correction = fma(fence(root * inverse), P(-0.5), P(0.5));
     return select(x < P(smallest_normal), P(0.0), fma(root, correction, root));
 }
 
@@ -156,4 +156,4 @@ DISTILL_DOUBLE_LANES(log1p)
 DISTILL_DOUBLE_LANES(sqrt)
 #undef DISTILL_DOUBLE_LANES
 
-}  // namespace distill::simd
+}  // namespace distill::inline DISTILL_ABI::simd

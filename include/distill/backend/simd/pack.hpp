@@ -18,7 +18,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace distill::simd {
+namespace distill::inline DISTILL_ABI::simd {
 
 /// One truth value per lane: all bits set, or none.
 template <class Float, int Width>
@@ -56,7 +56,7 @@ struct pack {
         lanes = other.lanes;
         return *this;
     }
-    /// See kernel/row_constant.hpp: g++ makes a vector of a number that it does not know lane by lane.
+    /// See row/row_constant.hpp: g++ makes a vector of a number that it does not know lane by lane.
     static DISTILL_INLINE pack row_constant(double x) {
         if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
             pack p;
@@ -110,15 +110,15 @@ struct pack {
         return from_bits(v & magnitude_bits);
     }
     /// a itself, as far as -ffast-math may see: what is computed from it is not rearranged with what it was computed from.
-    friend DISTILL_INLINE pack in_this_order(const pack& a) {
+    friend DISTILL_INLINE pack fence(const pack& a) {
 #if defined(__clang__)
         return from(__arithmetic_fence(a.lanes));
 #elif !defined(__ASSOCIATIVE_MATH__)
         return a;
 #elif defined(__x86_64__)
-        auto held = a.lanes;
-        asm("" : "+v"(held));  // g++'s __builtin_assoc_barrier takes a vector apart
-        return from(held);
+        auto clamped = a.lanes;
+        asm("" : "+v"(clamped));  // g++'s __builtin_assoc_barrier takes a vector apart
+        return from(clamped);
 #else
         return from(__builtin_assoc_barrier(a.lanes));
 #endif
@@ -151,12 +151,12 @@ struct pack {
         bound_from_zero.bits(bound);
         return from_bits(v < bound ? v : bound);
     }
-    /// a held to [-bound, bound]; infinities and NaN become a bound too.
-    friend DISTILL_INLINE pack hold_magnitude(const pack& a, const pack& positive_bound) {
+    /// a clamped to [-bound, bound]; infinities and NaN become a bound too.
+    friend DISTILL_INLINE pack clamp_magnitude(const pack& a, const pack& positive_bound) {
         if constexpr (Width == 16 && has_instructions<Width>) {
-            pack held;
-            hold_to(a.lanes, positive_bound.lanes, held.lanes);
-            return held;
+            pack clamped;
+            clamp_to(a.lanes, positive_bound.lanes, clamped.lanes);
+            return clamped;
         } else {
             return at_most(at_least(a, -positive_bound), positive_bound);
         }
@@ -252,4 +252,4 @@ DISTILL_INLINE bool any(const mask<Float, Width>& m) {
     }
 }
 
-}  // namespace distill::simd
+}  // namespace distill::inline DISTILL_ABI::simd

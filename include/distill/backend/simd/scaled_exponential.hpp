@@ -3,11 +3,11 @@
 
 #include <distill/backend/simd/pack.hpp>
 
-#include <distill/kernel/scaled_exponential.hpp>
+#include <distill/row/scaled_exponential.hpp>
 
 #include <array>
 
-namespace distill {
+namespace distill::inline DISTILL_ABI {
 namespace simd {
 namespace detail {
 
@@ -37,7 +37,7 @@ inline constexpr bool has_table_of_powers = sizeof(Float) == 4 && Width == 16 &&
 /// from a table.
 template <class Float, int Width, bool HasFactor>
 requires simd::has_table_of_powers<Float, Width>
-class kernel::scaled_exponential<simd::pack<Float, Width>, HasFactor> {
+class row::scaled_exponential<simd::pack<Float, Width>, HasFactor> {
     using number = simd::pack<Float, Width>;
 
 public:
@@ -49,8 +49,8 @@ public:
 
     DISTILL_INLINE number operator()(const number& x) const {
         const number shift(simd::detail::rounding_shift_of_32nds);
-        const number shifted = in_this_order(fma(x, scale_, shift));
-        const number n = in_this_order(shifted - shift), fraction = fma(x, scale_, -n);
+        const number shifted = fence(fma(x, scale_, shift));
+        const number n = fence(shifted - shift), fraction = fma(x, scale_, -n);
         number root, power;
         simd::look_up(shifted.lanes, low_.lanes, high_.lanes, root.lanes);
         const number mantissa = fma(root * fraction, fma(fraction, number(0.24022651), number(0.69315733)), root);
@@ -62,4 +62,4 @@ private:
     number scale_{}, low_{}, high_{};
 };
 
-}  // namespace distill
+}  // namespace distill::inline DISTILL_ABI

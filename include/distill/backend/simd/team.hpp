@@ -5,22 +5,22 @@
 #include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack.hpp>
-#include <distill/backend/simd/twin.hpp>
+#include <distill/backend/simd/pack_pair.hpp>
 
 #include <distill/core/logits_view.hpp>
-#include <distill/kernel/single_thread.hpp>
+#include <distill/row/single_thread.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstring>
 
-namespace distill::simd {
+namespace distill::inline DISTILL_ABI::simd {
 
-/// See kernel/row_program.hpp for what a team is. Float is the type computed in, Width the lanes of one register.
+/// See row/row_program.hpp for what a team is. Float is the type computed in, Width the lanes of one register.
 template <class Float, int Width>
-struct team : kernel::single_thread {
+struct team : row::single_thread {
     using half = pack<Float, Width>;
-    using number = twin<half>;
+    using number = pack_pair<half>;
     using mask = typename number::mask_type;
     using real = Float;
 
@@ -147,8 +147,8 @@ private:
         half sum{begin}, lost{};
 
         DISTILL_INLINE void add(const half& x) {
-            const half raised = in_this_order(sum + x);
-            lost = lost + in_this_order(x - in_this_order(raised - sum));
+            const half raised = fence(sum + x);
+            lost = lost + fence(x - fence(raised - sum));
             sum = raised;
         }
         /// In double.
@@ -174,4 +174,4 @@ private:
     }
 };
 
-}  // namespace distill::simd
+}  // namespace distill::inline DISTILL_ABI::simd

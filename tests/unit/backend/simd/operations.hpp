@@ -88,7 +88,7 @@ DISTILL_INLINE Number apply(int which, const Number& a, const Number& b) {
         case bounded_below:
             return at_least(a, Number(-2.0));
         case held:
-            return hold_magnitude(a, Number(2.0));
+            return clamp_magnitude(a, Number(2.0));
         case larger_of:
             return larger_magnitude(abs(a), b);
         default:

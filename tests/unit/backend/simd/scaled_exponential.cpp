@@ -1,7 +1,7 @@
 // The exponentials of a row on every instruction set, for scales and factors as rows have them.
 #include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/math.hpp>
-#include <distill/backend/simd/twin.hpp>
+#include <distill/backend/simd/pack_pair.hpp>
 #include <support/random.hpp>
 #include <unit/backend/simd/on_every_set.hpp>
 
@@ -26,7 +26,7 @@ struct exponentials {
     DISTILL_INLINE void operator()() const {
         constexpr int width = Bytes / 4;
         using half = distill::simd::pack<float, width>;
-        const distill::kernel::scaled_exponential<distill::simd::twin<half>, HasFactor> exponential(scale, factor);
+        const distill::row::scaled_exponential<distill::simd::pack_pair<half>, HasFactor> exponential(scale, factor);
         for (std::size_t i = 0; i + 2 * width <= places.size(); i += 2 * width) {
             const auto y = exponential({distill::simd::load_lanes<float, width>(places.data() + i),
                                         distill::simd::load_lanes<float, width>(places.data() + i + width)});

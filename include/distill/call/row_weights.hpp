@@ -1,0 +1,86 @@
+/// Row weights of a reduction, found without reading a logit and without an allocation.
+#pragma once
+
+#include <distill/core/batch.hpp>
+#include <distill/core/config.hpp>
+#include <distill/core/reduction.hpp>
+
+#include <cstddef>
+
+namespace distill::inline DISTILL_ABI::call {
+
+/// The sequence of a row, found by bisection.
+constexpr std::ptrdiff_t sequence_of(const row_indices& offsets, std::ptrdiff_t row) {
+    std::ptrdiff_t low = 0, high = offsets.size() - 1;
+    while (high - low > 1) {
+        const std::ptrdiff_t middle = low + (high - low) / 2;
+        (offsets[middle] <= row ? low : high) = middle;
+    }
+    return low;
+}
+
+/// Weighs the rows of a batch. `reads_labels`: an ignored label masks its row.
+template <class Batch, class Reduction>
+class row_weigher {
+public:
+    constexpr row_weigher(const Batch& in, const Reduction& reduction, bool reads_labels)
+        : in_(in), reduction_(reduction), reads_labels_(reads_labels) {}
+
+    /// The row's own weight; 0 where it is masked.
+    [[nodiscard]] constexpr double own_weight(std::ptrdiff_t row) const {
+        if (reads_labels_ && in_.labels[row] == ignored_label) return 0.0;
+        return in_.weights.empty() ? 1.0 : in_.weights[row];
+    }
+
+    [[nodiscard]] constexpr row_totals totals() const {
+        row_totals totals;
+        for (std::ptrdiff_t row = 0; row < in_.student.rows; ++row) {
+            totals.weight += own_weight(row);
+            totals.active_rows += own_weight(row) != 0.0 ? 1 : 0;
+        }
+        if constexpr (Reduction::needs_sequences)
+            for (std::ptrdiff_t s = 0; s + 1 < in_.sequence_offsets.size(); ++s)
+                totals.active_sequences += sequence_weight(s) != 0.0 ? 1 : 0;
+        return totals;
+    }
+
+    /// Visits rows in ascending order from a first row on and answers each row's weight, before the denominator.
+    class cursor {
+    public:
+        constexpr cursor(const row_weigher& weigher, std::ptrdiff_t first_row) : weigher_(weigher) {
+            if constexpr (Reduction::needs_sequences) enter(sequence_of(weigher.in_.sequence_offsets, first_row));
+        }
+
+        [[nodiscard]] DISTILL_OUTLINED constexpr double weight(std::ptrdiff_t row) {
+            if constexpr (Reduction::needs_sequences)
+                while (row >= weigher_.in_.sequence_offsets[sequence_ + 1]) enter(sequence_ + 1);
+            const double own = weigher_.own_weight(row);
+            return own == 0.0 ? 0.0 : own * factor_;
+        }
+
+    private:
+        constexpr void enter(std::ptrdiff_t sequence) {
+            sequence_ = sequence;
+            const double weight = weigher_.sequence_weight(sequence);
+            factor_ = weight != 0.0 ? weigher_.reduction_.sequence_factor(weight) : 0.0;
+        }
+
+        const row_weigher& weigher_;
+        std::ptrdiff_t sequence_ = 0;
+        double factor_ = 1.0;
+    };
+
+private:
+    [[nodiscard]] constexpr double sequence_weight(std::ptrdiff_t sequence) const {
+        double weight = 0.0;
+        for (auto row = in_.sequence_offsets[sequence]; row < in_.sequence_offsets[sequence + 1]; ++row)
+            weight += own_weight(static_cast<std::ptrdiff_t>(row));
+        return weight;
+    }
+
+    const Batch& in_;
+    const Reduction& reduction_;
+    bool reads_labels_;
+};
+
+}  // namespace distill::inline DISTILL_ABI::call

@@ -1,0 +1,106 @@
+/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before either is
+/// known.
+#pragma once
+
+#include <distill/core/entry.hpp>
+#include <distill/row/logit_row.hpp>
+#include <distill/row/row_constant.hpp>
+#include <distill/row/row_statistics.hpp>
+#include <distill/row/scaled_exponential.hpp>
+#include <distill/row/softmax.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+namespace distill::inline DISTILL_ABI::row {
+
+/// What a pair_scan finds.
+struct pair_statistics {
+    row_statistics<1> student, teacher;
+    double reverse_kl = 0.0;  ///< to fp32's rounding of log p - log q, at entries of which it is clamped as of an entry
+};
+
+/// As row_scan, of both rows at a time. With d = log p - log q less the difference of the log-normalisers,
+/// KL(p || q) = sum_v exp((z_v - max z) / T) d_v / sum_v exp((z_v - max z) / T) + that difference.
+template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
+struct pair_scan {
+    Team team;
+    StudentRow student;
+    TeacherRow teacher;
+    std::ptrdiff_t vocabulary;
+    double inverse_student, inverse_teacher;  ///< temperatures
+    pair_statistics& found;
+
+    DISTILL_INLINE constexpr void operator()() const {
+        using number = typename Team::number;
+        const scaled_exponential<number, false> of_student(inverse_student * log2_e), of_teacher(inverse_teacher * log2_e);
+        number largest_z(masked_logit), largest_w(masked_logit), weighted_gaps(0.0);
+        const std::ptrdiff_t beginning = vocabulary < first_look ? vocabulary : first_look;
+        found = {};
+        double& max_z = found.student.maximum = team.maximum(lane_maxima(team, student, beginning));
+        double& max_w = found.teacher.maximum = team.maximum(lane_maxima(team, teacher, beginning));
+        double &sum_z = found.student.sums[0], &sum_w = found.teacher.sums[0], weighted_gap = 0.0;
+
+        team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+            for (int looks = 0, needed = 1; looks < needed; ++looks) {
+                const number reference_z = row_constant<number>(max_z), reference_w = row_constant<number>(max_w);
+                const logit_gap<number, typename Team::real> gap(inverse_student, inverse_teacher,
+                                                                 (max_z - max_w) * inverse_student);
+                number gaps_of_tile(0.0);
+                const auto of_tile = team.template precise_sum<2>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                    team.prefetch_next_tile(address_of(student), at);
+                    team.prefetch_next_tile(address_of(teacher), at);
+                    const number z = load_logits(team, student, at), w = load_logits(team, teacher, at);
+                    largest_z = max(z, largest_z);
+                    largest_w = max(w, largest_w);
+                    const number e = of_student(z - reference_z);
+                    if constexpr (WithReverseKl) {
+                        const number clamped_w = at_least(w, number(masked_logit));
+                        gaps_of_tile = fma(e, gap(z, clamped_w, clamped_w - reference_w), gaps_of_tile);
+                    }
+                    return std::array<number, 2>{e, of_teacher(w - reference_w)};
+                });
+                if (looks == 0 && (team.any(largest_z > reference_z) || team.any(largest_w > reference_w))) {
+                    const double raised_z = larger(max_z, team.maximum(largest_z)),
+                                 raised_w = larger(max_w, team.maximum(largest_w)),
+                                 less_z = (max_z - raised_z) * inverse_student,
+                                 less_w = (max_w - raised_w) * inverse_teacher;
+                    weighted_gap = std::exp(less_z) * (weighted_gap + team.sum(weighted_gaps) + sum_z * (less_z - less_w));
+                    weighted_gaps = number(0.0);
+                    sum_z *= std::exp(less_z);
+                    sum_w *= std::exp(less_w);
+                    max_z = raised_z;
+                    max_w = raised_w;
+                    needed = 2;
+                } else {
+                    sum_z += of_tile[0];
+                    sum_w += of_tile[1];
+                    weighted_gaps = weighted_gaps + gaps_of_tile;
+                }
+            }
+        });
+
+        found.student.has_nan = !is_finite(sum_z);
+        found.teacher.has_nan = !is_finite(sum_w);
+        // Where a gap is clamped the normalisers are no part of it. A mean that large is the bound, times what p has of such entries.
+        const double mean_gap = (weighted_gap + team.sum(weighted_gaps)) / sum_z;
+        const double clamped = mean_gap > 1e3 ? mean_gap / -log_probability_floor : 0.0;
+        found.reverse_kl = mean_gap + (std::log(sum_w) - std::log(sum_z)) * (clamped < 1.0 ? 1.0 - clamped : 0.0);
+    }
+
+private:
+    static constexpr double larger(double a, double b) { return a < b ? b : a; }
+};
+
+template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
+DISTILL_INLINE constexpr pair_statistics scan_pair(const Team& team, const StudentRow& student, const TeacherRow& teacher,
+                                                   std::ptrdiff_t vocabulary, double inverse_student,
+                                                   double inverse_teacher) {
+    pair_statistics found;
+    team.outlined(pair_scan<WithReverseKl, Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
+                                                                         inverse_teacher, found});
+    return found;
+}
+
+}  // namespace distill::inline DISTILL_ABI::row

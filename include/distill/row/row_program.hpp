@@ -1,0 +1,377 @@
+/// The row program: one row's loss and gradient, in at most three sweeps, for every objective and every backend.
+///
+///     1. scan      maximum and normalisers of z and w (and the teacher's argmax, or H where it is a multiple of KL(p || q))
+///     2. sum       the value and H = sum_v h_v
+///     3. write     dz = weight / T * (h - p H)
+///
+/// with h_v = d(row loss) / d(log p_v). Sweep 2 keeps h in the team's scratch, where it has one, for sweep 3. Sweep 2 is left
+/// out where H is known beforehand; the value is then summed in sweep 3.
+///
+/// It is generic over a team: the lanes that share a row. A team has
+///     number                        the number type its lanes compute in (core/number.hpp, plus what core/scalar.hpp adds)
+///     real                          the floating-point type of one lane
+///     outlined(body)                body(), as a function that programs share (row/call_outlined.hpp)
+///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
+///     for_each(tile, body)          body(at) for every group of lanes of the tile
+///     precise_sum<N>(tile, body)    sums of the N numbers body(at) answers, with more digits than theirs
+///     load(row, at), store(row, at, number)    lanes past the end load masked_logit and store nothing
+///     prefetch_next_tile(row, at)   a hint that memory and arithmetic may overlap
+///     active(at, number)            the number, with lanes past the end set to 0
+///     indices(at)                   the entries' indices, as a number
+///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always
+///     synchronize()                 what the team has written is seen by all of it
+///     distribute(count, body)        body(i) for every i of [0, count), by one of the team's threads, for the same i the same
+///     sum_of_threads(x)             the sum of the threads' numbers
+///     common<T>                     memory for a T that all threads see: common<T>(team).value
+///     leads()                       true in one of the threads of the team
+///     scratch()                     optional: a row of reals, as long as the vocabulary, of nobody else's during the row
+#pragma once
+
+#include <distill/core/scalar.hpp>
+#include <distill/row/element.hpp>
+#include <distill/row/gradient_sweep.hpp>
+#include <distill/row/objective_traits.hpp>
+#include <distill/row/pair_scan.hpp>
+#include <distill/row/row_constant.hpp>
+#include <distill/row/softmax.hpp>
+#include <distill/row/token_terms.hpp>
+#include <distill/row/whole_row.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace distill::inline DISTILL_ABI::row {
+
+/// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
+template <class Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
+class row_program {
+    using number = typename Team::number;
+    using real = typename Team::real;
+    using exact = scalar<double>;  // single tokens are computed once per row, in double
+    using traits = row::objective_traits<Objective>;
+    static constexpr std::size_t groups = traits::groups;
+    static constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
+
+    static constexpr bool has_scratch = requires(const Team& team) {
+        { team.scratch() } -> std::same_as<real*>;
+    };
+    /// Sweep 1 reads both rows side by side, which keeps more of the memory busy than one after the other.
+    static constexpr bool scans_pair = has_scratch && traits::reads_rows_together;
+    /// Sweep 1 finds H.
+    static constexpr bool finds_dlogp_sum = writes && has_scratch && traits::dlogp_sum_is_reverse_kl;
+    /// H has to be summed before sweep 3.
+    static constexpr bool sweeps_for_dlogp_sum = traits::needs_dlogp_sum && !finds_dlogp_sum;
+    /// Sweep 3 reads h instead of making entries again.
+    static constexpr bool keeps_derivatives = sweeps_for_dlogp_sum && has_scratch;
+
+public:
+    DISTILL_INLINE constexpr row_program(const Team& team, const Objective& o,
+                                         const std::array<temperature, groups>& temperatures,
+                                         const row_input<StudentRow, TeacherRow>& in)
+        : team_(team), objective_(o), in_(in) {
+        constexpr std::array<bool, groups> inherits_temperature = traits::inherits_temperature();
+        std::array<double, groups> inverse_student{}, inverse_teacher{};
+        for (std::size_t g = 0; g < groups; ++g) {
+            const double of_row = inherits_temperature[g] ? in.temperature : 1.0;
+            inverse_student[g] = 1.0 / (temperatures[g].student * of_row);
+            inverse_teacher[g] = 1.0 / (temperatures[g].teacher * of_row);
+        }
+        for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA {
+            if (t.per_row) t.weight *= in.coefficient;
+        });
+        set_factors(std::make_index_sequence<groups>{});
+        usable_ = has_usable_numbers(team, objective_, in_);
+        if constexpr (scans_pair) {
+            const pair_statistics pair = scan_pair<finds_dlogp_sum>(team, in.student, in.teacher, in.vocabulary,
+                                                                    inverse_student[0], inverse_teacher[0]);
+            usable_ = usable_ && pair.student.usable() && pair.teacher.usable();
+            student_[0] = softmax(pair.student.maximum, inverse_student[0], pair.student.sums[0]);
+            teacher_[0] = softmax(pair.teacher.maximum, inverse_teacher[0], pair.teacher.sums[0]);
+            reverse_kl_ = pair.reverse_kl;
+        } else {
+            const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
+            usable_ = usable_ && student.usable();
+            for (std::size_t g = 0; g < groups; ++g)
+                student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
+            if constexpr (traits::reads_teacher || traits::may_want_teacher_softmax || traits::may_want_teacher_label)
+                scan_teacher(inverse_teacher);
+        }
+        if constexpr (traits::has_row_dependent_terms)
+            if (usable_) fit_terms_to_row();
+    }
+
+    /// The value, and with a row_gradient the gradient.
+    DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
+        if (!usable_) return {.finite = false};
+
+        const typename Team::template common<single_entries<traits>> tokens(team_);
+        token_outcome<traits> of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
+            team_, objective_, in_, student_, teacher_, teacher_token_}(tokens.value);
+        row_outcome& outcome = of_tokens.row;
+        std::array<double, groups> dlogp_sum{};
+        const auto makers = entry_makers<number, real>();
+
+        if constexpr (finds_dlogp_sum) dlogp_sum[0] = reverse_kl_ * weight_of_reverse_kl(objective_);
+        if constexpr (traits::has_vocabulary_terms && (sweeps_for_dlogp_sum || !writes)) {
+            constexpr bool keep = writes && keeps_derivatives;
+            const auto slopes = broadcast([&](std::size_t g) { return factors_[g] * student_[g].inverse_temperature; });
+            const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
+            const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                return summands<keep>(makers, factors, slopes, at);
+            });
+            outcome.loss += sums[0] * factor_of_values();
+            for (std::size_t g = 0; g < groups; ++g)
+                if constexpr (traits::needs_dlogp_sum) dlogp_sum[g] = sums[1 + g] * factors_[g];
+        }
+        if constexpr (writes) {
+            for (std::size_t g = 0; g < groups; ++g) dlogp_sum[g] += of_tokens.dlogp_sum[g];
+            if (!all_finite(outcome.loss, dlogp_sum)) return {.finite = false};
+            const auto scales = gradient_scales(gradient.weight);
+            if constexpr (traits::single_entries > 0) team_.synchronize();
+            read_corrections(gradient, tokens.value, scales, dlogp_sum);
+            team_.synchronize();
+            outcome.loss += write(gradient, makers, scales, dlogp_sum);
+            team_.synchronize();
+            team_.distribute(count_of_tokens(), [&](std::size_t n) DISTILL_INLINE_LAMBDA {
+                if (const single_entry& entry = tokens.value[n]; entry.is_correction)
+                    gradient.data[entry.index] = to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
+            });
+        }
+        outcome.finite = is_finite(outcome.loss);
+        return outcome;
+    }
+
+private:
+    /// The teacher's softmax and argmax, as far as the objective's terms read them.
+    DISTILL_INLINE constexpr void scan_teacher(const std::array<double, groups>& inverse_temperatures) {
+        const bool wants_argmax = in_.teacher_token == in_.unknown_token && wants(objective_, fields::teacher_label);
+        const bool wants_softmax =
+            traits::reads_teacher ||
+            wants(objective_, in_.knows_teacher_log_prob ? fields::teacher : fields::teacher | fields::teacher_log_prob);
+        teacher_token_ = in_.teacher_token;
+        if (address_of(in_.teacher) == nullptr) return;
+        if constexpr (traits::reads_teacher || traits::may_want_teacher_softmax)
+            if (wants_softmax) {
+                const auto teacher =
+                    scan_row<traits::may_want_teacher_label>(team_, in_.teacher, in_.vocabulary, inverse_temperatures);
+                usable_ = usable_ && teacher.usable();
+                if (wants_argmax) teacher_token_ = teacher.argmax;
+                for (std::size_t g = 0; g < groups; ++g)
+                    teacher_[g] = softmax(teacher.maximum, inverse_temperatures[g], teacher.sums[g]);
+                return;
+            }
+        if constexpr (traits::may_want_teacher_label)
+            if (wants_argmax) {
+                const auto teacher = scan_row<true>(team_, in_.teacher, in_.vocabulary, std::array<double, 0>{});
+                usable_ = usable_ && teacher.usable();
+                teacher_token_ = teacher.argmax;
+            }
+    }
+
+    /// Terms that depend on the row as a whole become the ones to use in it; one of coefficient 0 costs nothing.
+    DISTILL_INLINE constexpr void fit_terms_to_row() {
+        for_each_term(objective_, [&]<class Term>(auto group, weighted<Term>& t) DISTILL_INLINE_LAMBDA {
+            if constexpr (row_dependent_term<Term>) {
+                constexpr std::size_t g = group();
+                constexpr bool reads_teacher = contains(needs_of<Term>(), fields::teacher);
+                if (t.weight != 0.0)
+                    t.value = fitted_to_row(t.value, whole_row<Team, StudentRow, TeacherRow, reads_teacher>(
+                                                         team_, in_, student_[g], teacher_[g]));
+            }
+        });
+    }
+
+    template <std::size_t... G>
+    DISTILL_INLINE constexpr void set_factors(std::index_sequence<G...>) {
+        factors_ = {common_factor<G>(objective_)...};
+    }
+    /// The values of one group are summed without its factor.
+    DISTILL_INLINE constexpr double factor_of_values() const {
+        if constexpr (groups == 1)
+            return factors_[0];
+        else
+            return 1.0;
+    }
+    static DISTILL_INLINE constexpr number value_of_group(const number& value, const number& factor) {
+        if constexpr (groups == 1)
+            return value;
+        else
+            return value * factor;
+    }
+
+    template <class OfGroup>
+    static DISTILL_INLINE constexpr std::array<number, groups> broadcast(const OfGroup& of_group) {
+        std::array<number, groups> numbers;
+        for (std::size_t g = 0; g < groups; ++g) numbers[g] = row_constant<number>(of_group(g));
+        return numbers;
+    }
+
+    DISTILL_INLINE constexpr std::size_t count_of_tokens() const {
+        return traits::token_terms + traits::token_set_terms * in_.set_size();
+    }
+
+    static constexpr bool all_finite(double loss, const std::array<double, groups>& dlogp_sum) {
+        bool finite = is_finite(loss);
+        for (const double m : dlogp_sum) finite = finite && is_finite(m);
+        return finite;
+    }
+
+    template <class Number, class Real>
+    DISTILL_INLINE constexpr std::array<entry_maker<Number, Real>, groups> entry_makers() const {
+        std::array<entry_maker<Number, Real>, groups> makers;
+        for (std::size_t g = 0; g < groups; ++g) makers[g] = entry_maker<Number, Real>(student_[g], teacher_[g]);
+        return makers;
+    }
+
+    DISTILL_INLINE constexpr number load_teacher(const auto& at) const {
+        if constexpr (traits::reads_teacher)
+            return load_logits(team_, in_.teacher, at);
+        else
+            return number(0.0);
+    }
+
+    /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
+    template <bool Keep, class Makers, class At>
+    DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers,
+                                                                     const std::array<number, groups>& factors,
+                                                                     const std::array<number, groups>& slopes,
+                                                                     const At& at) const {
+        const number z = load_logits(team_, in_.student, at), w = load_teacher(at);
+        std::array<number, 1 + groups> result;
+        result[0] = number(empty_sum);
+        number kept(empty_sum);
+        [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
+            const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
+                const summand<number> s =
+                    evaluate_group<g()>(objective_, make_entry<traits::reads_teacher>(makers[g()], z, w));
+                result[0] = result[0] + value_of_group(s.value, factors[g()]);
+                result[1 + g()] = s.dlogp;
+                kept = fma(s.dlogp, slopes[g()], kept);
+            };
+            (of_group(std::integral_constant<std::size_t, G>{}), ...);
+        }
+        (std::make_index_sequence<groups>{});
+        if constexpr (Keep) team_.store(team_.scratch(), at, kept);
+        return result;
+    }
+
+    constexpr std::array<double, groups> gradient_scales(double weight) const {
+        std::array<double, groups> scales{};
+        for (std::size_t g = 0; g < groups; ++g) scales[g] = weight * student_[g].inverse_temperature;
+        return scales;
+    }
+
+    /// The gradient at the tokens, which differs from what the sweep writes, before the sweep overwrites z:
+    /// scale (h + c - p H) in double, with 1 - p formed there, so that a confident student's p - 1 keeps its digits.
+    DISTILL_INLINE constexpr void read_corrections(const Gradient& gradient, single_entries<traits>& tokens,
+                                                   const std::array<double, groups>& scales,
+                                                   const std::array<double, groups>& dlogp_sum) const {
+        const std::size_t count = count_of_tokens();
+        team_.distribute(count, [&](std::size_t n) DISTILL_INLINE_LAMBDA {
+            single_entry& correction = tokens[n];
+            correction.is_correction = correction.dlogp != 0.0;
+            for (std::size_t i = 0; i < n; ++i)
+                if (tokens[i].dlogp != 0.0 && tokens[i].index == correction.index) correction.is_correction = false;
+            if (!correction.is_correction) return;
+
+            const exact z = single_logit<real>(in_.student, correction.index);
+            exact w = 0.0;
+            if constexpr (traits::reads_teacher) w = single_logit<real>(in_.teacher, correction.index);
+            double derivative = 0.0;
+            [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
+                const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
+                    const entry<exact> e =
+                        make_entry<traits::reads_teacher>(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
+                    double at_token = 0.0;
+                    for (std::size_t i = n; i < count; ++i)
+                        if (tokens[i].index == correction.index && tokens[i].group == g()) at_token += tokens[i].dlogp;
+                    const double h = evaluate_group<g()>(objective_, e).dlogp.value * factors_[g()];
+                    // at_token - p * dlogp_sum, with the part of the dlogp_sum that comes from this very token taken out.
+                    derivative +=
+                        scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (dlogp_sum[g()] - at_token));
+                };
+                (of_group(std::integral_constant<int, G>{}), ...);
+            }
+            (std::make_index_sequence<groups>{});
+            const double before =
+                gradient.adds ? static_cast<double>(from_element<real>(gradient.data[correction.index])) : 0.0;
+            correction.gradient = before + derivative * single_slope<real>(in_.student, correction.index);
+        });
+    }
+
+    /// Sweep 3. Returns the value where sweep 2 was left out, else 0.
+    template <class Element, class Makers>
+    DISTILL_INLINE constexpr double write(const row_gradient<Element>& gradient, const Makers& makers,
+                                          const std::array<double, groups>& scales,
+                                          const std::array<double, groups>& dlogp_sum) const {
+        if constexpr (keeps_derivatives || !traits::has_vocabulary_terms) {
+            std::array<double, groups> scaled_dlogp_sum{};
+            for (std::size_t g = 0; g < groups; ++g) scaled_dlogp_sum[g] = -scales[g] * dlogp_sum[g];
+            team_.outlined(gradient_sweep<keeps_derivatives, groups, Team, StudentRow, Element>{
+                team_, in_.student, in_.vocabulary, student_, scaled_dlogp_sum, gradient});
+            return 0.0;
+        } else {
+            return write_beside_terms(gradient, makers, scales, dlogp_sum);
+        }
+    }
+
+    template <class Makers>
+    DISTILL_INLINE constexpr double write_beside_terms(const Gradient& gradient, const Makers& makers,
+                                                       const std::array<double, groups>& scales,
+                                                       const std::array<double, groups>& dlogp_sum) const {
+        const auto scale = broadcast([&](std::size_t g) { return scales[g] * factors_[g]; });
+        const auto scaled_dlogp_sum = broadcast([&](std::size_t g) { return -scales[g] * dlogp_sum[g]; });
+        const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
+        const auto gradient_of = [&](const auto& at, number& value) DISTILL_INLINE_LAMBDA {
+            team_.prefetch_next_tile(gradient.data, at);
+            team_.prefetch_next_tile(address_of(in_.student), at);
+            if constexpr (traits::reads_teacher) team_.prefetch_next_tile(address_of(in_.teacher), at);
+            const number z = load_logits(team_, in_.student, at);
+            number dz(empty_sum);
+            [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
+                const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
+                    const entry<number> e = make_entry<traits::reads_teacher>(makers[g()], z, load_teacher(at));
+                    const summand<number> s = evaluate_group<g()>(objective_, e);
+                    value = value + value_of_group(s.value, factors[g()]);
+                    dz = fma(s.dlogp, scale[g()], dz);
+                    if constexpr (traits::needs_dlogp_sum || traits::single_entries + traits::normalizer_terms > 0)
+                        dz = fma(e.p, scaled_dlogp_sum[g()], dz);
+                };
+                (of_group(std::integral_constant<std::size_t, G>{}), ...);
+            }
+            (std::make_index_sequence<groups>{});
+            store_gradient(team_, in_.student, gradient, at, dz);
+        };
+
+        if constexpr (!sweeps_for_dlogp_sum) {
+            return sum_over<1>(team_, in_.vocabulary,
+                               [&](const auto& at) DISTILL_INLINE_LAMBDA {
+                                   std::array<number, 1> value{number(empty_sum)};
+                                   gradient_of(at, value[0]);
+                                   return value;
+                               })[0] *
+                   factor_of_values();
+        } else {
+            number unused(0.0);
+            team_.for_each_tile(in_.vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
+                team_.for_each(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA { gradient_of(at, unused); });
+            });
+            return 0.0;
+        }
+    }
+
+    // Copies: what a sweep reads in its loop must be seen not to alias the gradient it writes.
+    Team team_;
+    Objective objective_;
+    row_input<StudentRow, TeacherRow> in_;
+    std::array<softmax, groups> student_{}, teacher_{};
+    std::array<double, groups> factors_{};
+    double reverse_kl_ = 0.0;
+    std::int64_t teacher_token_ = 0;
+    bool usable_ = false;
+};
+
+}  // namespace distill::inline DISTILL_ABI::row

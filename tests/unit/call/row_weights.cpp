@@ -1,0 +1,130 @@
+// Row weights, against a naive computation of them.
+#include <distill/call/row_loop.hpp>
+#include <distill/call/row_weights.hpp>
+#include <distill/reduction/sequence_mean.hpp>
+#include <distill/reduction/sequence_mean_of_sums.hpp>
+#include <distill/reduction/token_mean.hpp>
+#include <support/random.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+using batch = distill::batch<float>;
+
+// Rows in sequences of random lengths, some empty, some masked altogether.
+struct example {
+    std::vector<float> weights{};
+    std::vector<std::int32_t> labels{}, offsets{0};
+
+    explicit example(std::mt19937& random) {
+        std::uniform_int_distribution<int> length(0, 5), chance(0, 5);
+        for (int s = 0; s < 8; ++s) {
+            const bool masked = chance(random) == 0;
+            for (int i = length(random); i > 0; --i) {
+                weights.push_back(masked || chance(random) == 0 ? 0.0f : static_cast<float>(chance(random)) + 0.5f);
+                labels.push_back(chance(random) == 0 ? -100 : 3);
+            }
+            offsets.push_back(static_cast<std::int32_t>(weights.size()));
+        }
+    }
+    [[nodiscard]] batch view() const {
+        batch in;
+        in.student.rows = static_cast<std::ptrdiff_t>(weights.size());
+        in.weights = weights;
+        in.labels = labels;
+        in.sequence_offsets = offsets;
+        return in;
+    }
+    [[nodiscard]] double own(std::size_t row, bool reads_labels) const {
+        return reads_labels && labels[row] == -100 ? 0.0 : static_cast<double>(weights[row]);
+    }
+    [[nodiscard]] double of_sequence(std::size_t row, bool reads_labels) const {
+        std::size_t s = 0;
+        while (static_cast<std::size_t>(offsets[s + 1]) <= row) ++s;
+        double sum = 0.0;
+        for (auto i = static_cast<std::size_t>(offsets[s]); i < static_cast<std::size_t>(offsets[s + 1]); ++i)
+            sum += own(i, reads_labels);
+        return sum;
+    }
+};
+
+template <class Reduction, class Expected>
+void check(const Expected& expected) {
+    auto random = distill_test::engine("row weights");
+    const Reduction reduction;
+    for (int repetition = 0; repetition < 40; ++repetition) {
+        const example e(random);
+        const batch in = e.view();
+        for (const bool reads_labels : {false, true}) {
+            const distill::call::row_weigher<batch, Reduction> weigher(in, reduction, reads_labels);
+            int wrong = 0;
+            for (std::ptrdiff_t first = 0; first < in.student.rows; ++first) {
+                typename decltype(weigher)::cursor cursor(weigher, first);
+                for (std::ptrdiff_t row = first; row < in.student.rows; ++row) {
+                    const double found = cursor.weight(row);
+                    wrong += found == expected(e, static_cast<std::size_t>(row), reads_labels) ? 0 : 1;
+                }
+            }
+            CHECK(wrong == 0);
+
+            const distill::row_totals totals = weigher.totals();
+            double weight = 0.0;
+            std::ptrdiff_t active = 0, sequences = 0;
+            for (std::size_t s = 0; s + 1 < e.offsets.size(); ++s) {
+                bool any = false;
+                for (auto i = static_cast<std::size_t>(e.offsets[s]); i < static_cast<std::size_t>(e.offsets[s + 1]); ++i) {
+                    weight += e.own(i, reads_labels);
+                    active += e.own(i, reads_labels) != 0.0 ? 1 : 0;
+                    any = any || e.own(i, reads_labels) != 0.0;
+                }
+                sequences += any ? 1 : 0;
+            }
+            CHECK(totals.weight == doctest::Approx(weight).epsilon(1e-14));
+            CHECK(totals.active_rows == active);
+            CHECK(totals.active_sequences == (Reduction::needs_sequences ? sequences : 0));
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a cursor answers every row's weight from whichever row it starts") {
+    check<distill::token_mean>(
+        [](const example& e, std::size_t row, bool reads_labels) { return e.own(row, reads_labels); });
+    check<distill::sequence_mean_of_sums>(
+        [](const example& e, std::size_t row, bool reads_labels) { return e.own(row, reads_labels); });
+    check<distill::sequence_mean>([](const example& e, std::size_t row, bool reads_labels) {
+        const double own = e.own(row, reads_labels);
+        return own == 0.0 ? 0.0 : own * (1.0 / e.of_sequence(row, reads_labels));
+    });
+}
+
+TEST_CASE("rows without weights weigh 1") {
+    batch in;
+    in.student.rows = 5;
+    const distill::token_mean reduction;
+    const distill::call::row_weigher<batch, distill::token_mean> weigher(in, reduction, false);
+    CHECK(weigher.totals().weight == 5.0);
+    CHECK(weigher.totals().active_rows == 5);
+    CHECK(weigher.own_weight(4) == 1.0);
+}
+
+TEST_CASE("blocks of rows cover every row once, in order, and are never too many") {
+    for (const std::ptrdiff_t rows : {0, 1, 2, 255, 256, 257, 511, 512, 513, 1000, 65537}) {
+        CAPTURE(rows);
+        const distill::call::row_blocks blocks{rows};
+        CHECK(blocks.count() <= distill::call::max_blocks);
+        std::ptrdiff_t next = 0;
+        bool ordered = true;
+        for (std::ptrdiff_t b = 0; b < blocks.count(); ++b) {
+            ordered = ordered && blocks.begin(b) == next && blocks.end(b) > blocks.begin(b);
+            next = blocks.end(b);
+        }
+        CHECK(ordered);
+        CHECK(next == rows);
+    }
+}

@@ -1,0 +1,154 @@
+// Both rows' statistics and their reverse KL from one sweep: the definitions', on one lane in double and on every instruction set.
+#include <distill/backend/reference.hpp>
+#include <distill/backend/simd/team.hpp>
+#include <distill/core/logits_view.hpp>
+#include <distill/row/pair_scan.hpp>
+#include <support/random.hpp>
+#include <support/rows.hpp>
+#include <support/tolerances.hpp>
+#include <unit/backend/simd/on_every_set.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <random>
+#include <vector>
+
+namespace {
+
+struct pair_of_rows {
+    std::vector<double> z, w;
+    double inverse_student = 1.0, inverse_teacher = 1.0;
+};
+
+distill::row::pair_statistics on_one_lane(const pair_of_rows& in) {
+    return distill::row::scan_pair<true>(distill::detail::single_lane{}, in.z.data(), in.w.data(),
+                                         static_cast<std::ptrdiff_t>(in.z.size()), in.inverse_student, in.inverse_teacher);
+}
+
+struct scan_in_float {
+    const float *z, *w;
+    std::ptrdiff_t vocabulary;
+    double inverse_student, inverse_teacher;
+    distill::row::pair_statistics* found;
+
+    template <int Bytes>
+    DISTILL_INLINE void operator()() const {
+        const distill::simd::team<float, Bytes / 4> team{{}, nullptr};
+        *found = distill::row::scan_pair<true>(team, z, w, vocabulary, inverse_student, inverse_teacher);
+    }
+};
+
+// sum_v p_v min(log p_v - log q_v, 1e6), and the normalisers, by their definitions.
+distill::row::pair_statistics expected_of(const pair_of_rows& in) {
+    distill::row::pair_statistics s;
+    s.student.maximum = *std::max_element(in.z.begin(), in.z.end());
+    s.teacher.maximum = *std::max_element(in.w.begin(), in.w.end());
+    const auto log_weight = [](double x, double maximum, double inverse) { return (x - maximum) * inverse; };
+    for (const double x : in.z) s.student.sums[0] += std::exp(log_weight(x, s.student.maximum, in.inverse_student));
+    for (const double x : in.w) s.teacher.sums[0] += std::exp(log_weight(x, s.teacher.maximum, in.inverse_teacher));
+    for (std::size_t v = 0; v < in.z.size(); ++v) {
+        const double log_p = log_weight(in.z[v], s.student.maximum, in.inverse_student) - std::log(s.student.sums[0]),
+                     log_q = log_weight(in.w[v], s.teacher.maximum, in.inverse_teacher) - std::log(s.teacher.sums[0]);
+        if (std::exp(log_p) > 0.0)
+            s.reverse_kl += std::exp(log_p) * std::min(log_p - log_q, -distill::log_probability_floor);
+    }
+    return s;
+}
+
+void check(const distill::row::pair_statistics& found, const distill::row::pair_statistics& expected, double relative) {
+    CHECK(found.student.usable());
+    CHECK(found.teacher.usable());
+    CHECK(found.student.maximum == expected.student.maximum);
+    CHECK(found.teacher.maximum == expected.teacher.maximum);
+    CHECK(std::abs(found.student.sums[0] - expected.student.sums[0]) <= relative * expected.student.sums[0]);
+    CHECK(std::abs(found.teacher.sums[0] - expected.teacher.sums[0]) <= relative * expected.teacher.sums[0]);
+    CHECK(std::abs(found.reverse_kl - expected.reverse_kl) <= relative * (1.0 + expected.reverse_kl));
+}
+
+void check_everywhere(pair_of_rows in, double in_double = distill_test::tolerance::rounding) {
+    for (auto* row : {&in.z, &in.w})
+        for (double& x : *row) x = static_cast<double>(static_cast<float>(x));
+    const auto expected = expected_of(in);
+    check(on_one_lane(in), expected, in_double);
+    const std::vector<float> z(in.z.begin(), in.z.end()), w(in.w.begin(), in.w.end());
+    distill_test::on_every_set([&](distill::instruction_set set) {
+        distill::row::pair_statistics found;
+        distill::simd::dispatch(set, scan_in_float{z.data(), w.data(), static_cast<std::ptrdiff_t>(z.size()),
+                                                   in.inverse_student, in.inverse_teacher, &found});
+        check(found, expected, distill_test::tolerance::single_loss);
+    });
+}
+
+pair_of_rows random_pair(std::mt19937& random, std::size_t length) {
+    return {distill_test::normal(random, length, 3.0), distill_test::normal(random, length, 3.0)};
+}
+
+}  // namespace
+
+TEST_CASE("a pair's statistics are their definitions', at one temperature and at two") {
+    auto random = distill_test::engine("pair statistics");
+    for (const std::size_t length : {1u, 2u, 31u, 1023u, 1024u, 1025u, 3000u, 40000u}) {
+        CAPTURE(length);
+        pair_of_rows in = random_pair(random, length);
+        check_everywhere(in);
+        in.inverse_student = 0.5;
+        in.inverse_teacher = 1.25;
+        check_everywhere(in);
+    }
+}
+
+TEST_CASE("maxima that rise from tile to tile, in one row or in both, change nothing") {
+    auto random = distill_test::engine("rising pairs");
+    const pair_of_rows level = random_pair(random, 40000);
+    for (const auto& [rise_of_z, rise_of_w] : {std::array{1e-3, 0.0}, {0.0, 1e-3}, {1e-3, 1e-3}, {1e-3, -1e-3}}) {
+        pair_of_rows in = level;
+        for (std::size_t v = 0; v < in.z.size(); ++v) {
+            in.z[v] += rise_of_z * static_cast<double>(v);
+            in.w[v] += rise_of_w * static_cast<double>(v);
+        }
+        check_everywhere(in);
+    }
+}
+
+TEST_CASE("equal rows have a reverse KL of 0, and near-equal ones keep its digits") {
+    auto random = distill_test::engine("near pairs");
+    pair_of_rows in = random_pair(random, 30000);
+    in.w = in.z;
+    CHECK(std::abs(on_one_lane(in).reverse_kl) <= distill_test::tolerance::rounding);
+    for (double& x : in.w) x += distill_test::normal(random, 1, 1e-2)[0];
+    check_everywhere(in);
+}
+
+TEST_CASE("an entry that the teacher masks counts as far as its log ratio is held, one that the student masks not at all") {
+    auto random = distill_test::engine("masked pairs");
+    pair_of_rows in = random_pair(random, 2000);
+    in.z[7] = in.w[7] = distill_test::minus_infinity;
+    in.z[8] = distill_test::minus_infinity;
+    check_everywhere(in);
+    in.w[1500] = distill_test::minus_infinity;
+    check_everywhere(in, distill_test::tolerance::single_loss);
+    in.z[1500] = 20.0;
+    check_everywhere(in, distill_test::tolerance::single_loss);
+}
+
+TEST_CASE("a NaN, an infinity, or nothing but masked entries make the row they are in unusable") {
+    auto random = distill_test::engine("unusable pairs");
+    const pair_of_rows good = random_pair(random, 2000);
+    for (const double bad : {distill::quiet_nan(), -distill_test::minus_infinity}) {
+        pair_of_rows in = good;
+        in.z[1999] = bad;
+        CHECK_FALSE(on_one_lane(in).student.usable());
+        CHECK(on_one_lane(in).teacher.usable());
+        in = good;
+        in.w[3] = bad;
+        CHECK(on_one_lane(in).student.usable());
+        CHECK_FALSE(on_one_lane(in).teacher.usable());
+    }
+    pair_of_rows in = good;
+    std::fill(in.w.begin(), in.w.end(), distill_test::minus_infinity);
+    CHECK_FALSE(on_one_lane(in).teacher.usable());
+}
