@@ -72,3 +72,6 @@ TEST_CASE("sums over a row as a whole, on teams of every shape") {
 
 }  // namespace
 }  // namespace distill_test
+
+// The device's team is one as the host's are.
+static_assert(distill::row::team<distill::device::row_team<float, 4>> && distill::row::team<distill::device::row_team<double, 2>>);

@@ -2,7 +2,7 @@
 /// and several blocks per row that leave the last word to a second launch or to the last block.
 #pragma once
 
-#include <distill/backend/cuda/launch.cuh>
+#include "launch.cuh"
 
 namespace reduction {
 

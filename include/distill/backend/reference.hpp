@@ -21,6 +21,7 @@ struct single_lane : row::single_thread {
     struct tile {
         std::ptrdiff_t begin, end;
     };
+    using place = std::ptrdiff_t;
 
     template <class Body>
     constexpr void for_each_tile(std::ptrdiff_t count, const Body& body) const {
@@ -42,17 +43,17 @@ struct single_lane : row::single_thread {
         return sums;
     }
     template <class Element>
-    constexpr number load(const Element* row, std::ptrdiff_t at) const {
+    constexpr number load(const Element* row, place at) const {
         return static_cast<double>(row[at]);
     }
     template <class Element>
-    constexpr void prefetch_next_tile(const Element*, std::ptrdiff_t) const {}
+    constexpr void prefetch_next_tile(const Element*, place) const {}
     template <class Element>
-    constexpr void store(Element* row, std::ptrdiff_t at, number x) const {
+    constexpr void store(Element* row, place at, number x) const {
         row[at] = row::to_element<Element>(x.value);
     }
-    constexpr number active(std::ptrdiff_t, number x) const { return x; }
-    constexpr number indices(std::ptrdiff_t at) const { return static_cast<double>(at); }
+    constexpr number active(place, number x) const { return x; }
+    constexpr number indices(place at) const { return static_cast<double>(at); }
     constexpr double sum(number x) const { return x.value; }
     constexpr double maximum(number x) const { return x.value; }
     constexpr double minimum(number x) const { return x.value; }

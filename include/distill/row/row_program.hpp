@@ -7,24 +7,7 @@
 /// with h_v = d(row loss) / d(log p_v). Sweep 2 keeps h in the team's scratch, where it has one, for sweep 3. Sweep 2 is left
 /// out where H is known beforehand; the value is then summed in sweep 3.
 ///
-/// It is generic over a team: the lanes that share a row. A team has
-///     number                        the number type its lanes compute in (core/number.hpp, plus what core/scalar.hpp adds)
-///     real                          the floating-point type of one lane
-///     outlined(body)                body(), as a function that programs share (row/call_outlined.hpp)
-///     for_each_tile(count, body)    body(tile) for consecutive tiles of [0, count)
-///     for_each(tile, body)          body(at) for every group of lanes of the tile
-///     precise_sum<N>(tile, body)    sums of the N numbers body(at) answers, with more digits than theirs
-///     load(row, at), store(row, at, number)    lanes past the end load masked_logit and store nothing
-///     prefetch_next_tile(row, at)   a hint that memory and arithmetic may overlap
-///     active(at, number)            the number, with lanes past the end set to 0
-///     indices(at)                   the entries' indices, as a number
-///     sum, maximum, minimum, any    over all lanes; the same answer for the same row, always
-///     synchronize()                 what the team has written is seen by all of it
-///     distribute(count, body)        body(i) for every i of [0, count), by one of the team's threads, for the same i the same
-///     sum_of_threads(x)             the sum of the threads' numbers
-///     common<T>                     memory for a T that all threads see: common<T>(team).value
-///     leads()                       true in one of the threads of the team
-///     scratch()                     optional: a row of reals, as long as the vocabulary, of nobody else's during the row
+/// It is generic over a team, the lanes that share a row (row/team.hpp).
 #pragma once
 
 #include <distill/core/scalar.hpp>
@@ -34,6 +17,7 @@
 #include <distill/row/pair_scan.hpp>
 #include <distill/row/row_constant.hpp>
 #include <distill/row/softmax.hpp>
+#include <distill/row/team.hpp>
 #include <distill/row/token_terms.hpp>
 #include <distill/row/whole_row.hpp>
 
@@ -46,7 +30,7 @@
 namespace distill::inline DISTILL_ABI::row {
 
 /// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
-template <class Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
+template <team Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
 class row_program {
     using number = typename Team::number;
     using real = typename Team::real;

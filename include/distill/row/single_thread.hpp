@@ -16,7 +16,7 @@ struct own_memory {
     DISTILL_INLINE constexpr explicit own_memory(const Team&) {}
 };
 
-/// A base of teams whose lanes belong to one thread (row/row_program.hpp says what a team is).
+/// A base of teams whose lanes belong to one thread (row/team.hpp).
 struct single_thread {
     template <class T>
     using common = own_memory<T>;

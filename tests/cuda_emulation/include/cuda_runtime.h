@@ -9,6 +9,13 @@
 #include <cmath>
 
 #define DISTILL_CUDA_EMULATION 1
+// What the backend's headers leave to a consumer that runs kernels elsewhere than on a device.
+#define DISTILL_ON_DEVICE 1
+#define DISTILL_STATIC_SHARED(name, ...)                                                         \
+    static char name##_site;                                                                     \
+    std::type_identity_t<__VA_ARGS__>& name =                                                    \
+        *static_cast<std::type_identity_t<__VA_ARGS__>*>(::cuda_emulation::static_shared_memory( \
+            &name##_site, sizeof(std::type_identity_t<__VA_ARGS__>), alignof(std::type_identity_t<__VA_ARGS__>)))
 
 #define __global__
 #define __device__

@@ -16,11 +16,13 @@
 #include <limits>
 #include <type_traits>
 
-/// 1 where the code that is compiled runs on a device, real or emulated.
-#if defined(__CUDA_ARCH__) || defined(DISTILL_CUDA_EMULATION)
+/// 1 where the code that is compiled runs on a device. A consumer that runs kernels elsewhere defines it.
+#ifndef DISTILL_ON_DEVICE
+#ifdef __CUDA_ARCH__
 #define DISTILL_ON_DEVICE 1
 #else
 #define DISTILL_ON_DEVICE 0
+#endif
 #endif
 
 namespace distill::inline DISTILL_ABI::device {
@@ -29,7 +31,7 @@ inline constexpr int warp_size = 32;
 inline constexpr unsigned whole_warp = 0xffffffffu;
 
 /// The largest block that works on a row, and the most blocks that share one.
-inline constexpr unsigned most_threads = 256, most_blocks_of_row = 32;
+inline constexpr unsigned max_threads = 256, max_blocks_of_row = 32;
 
 #ifdef __CUDA_ARCH__
 #define DISTILL_UNROLL _Pragma("unroll")
@@ -84,7 +86,7 @@ struct row_exchange {
     static constexpr unsigned turn_bit = 1u << 31;
 
     unsigned arrived;  ///< its highest bit turns when all blocks have come
-    double of_block[2][most_blocks_of_row];
+    double of_block[2][max_blocks_of_row];
 
     /// Called by one thread of every block, which has waited for its own block: what any of the blocks wrote before is seen.
     DISTILL_INLINE void meet(unsigned blocks, unsigned block) {
@@ -109,7 +111,7 @@ struct row_exchange {
     }
 };
 
-/// See row/row_program.hpp for what a team is. It is a warp where a block's x dimension is one, which then may have a row for
+/// A row::team. It is a warp where a block's x dimension is one, which then may have a row for
 /// each of its warps; else a block; with an exchange, several blocks. Every thread works on `lanes_of_thread` consecutive
 /// entries at a time, 16 bytes of the logits, and has LoadsOfTerms such loads of a row under way where terms are evaluated.
 /// Reductions add in an order that depends on the number of threads and of blocks alone.
@@ -135,7 +137,7 @@ struct row_team {
     }
 
     /// One number per warp, and one of the row.
-    static constexpr unsigned place_of_row = most_threads / warp_size, places_in_block = place_of_row + 1;
+    static constexpr unsigned place_of_row = max_threads / warp_size, places_in_block = place_of_row + 1;
 
     struct tile {
         std::ptrdiff_t begin, end;

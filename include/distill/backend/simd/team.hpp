@@ -16,7 +16,7 @@
 
 namespace distill::inline DISTILL_ABI::simd {
 
-/// See row/row_program.hpp for what a team is. Float is the type computed in, Width the lanes of one register.
+/// A row::team. Float is the type computed in, Width the lanes of one register.
 template <class Float, int Width>
 struct team : row::single_thread {
     using half = pack<Float, Width>;
