@@ -2,6 +2,8 @@
 // ThreadSanitizer tells apart.
 #include "on_device.hpp"
 
+#include <support/launch.cuh>
+
 namespace distill_test {
 
 using namespace distill;
@@ -74,4 +76,5 @@ TEST_CASE("sums over a row as a whole, on teams of every shape") {
 }  // namespace distill_test
 
 // The device's team is one as the host's are.
-static_assert(distill::row::team<distill::device::row_team<float, 4>> && distill::row::team<distill::device::row_team<double, 2>>);
+static_assert(distill::row::team<distill::device::row_team<float, 4>> &&
+              distill::row::team<distill::device::row_team<double, 2>>);

@@ -1,5 +1,5 @@
 // A kernel, its launch and its test: the same file for nvcc and for the emulation.
-#include "launch.cuh"
+#include <support/launch.cuh>
 
 #include <doctest/doctest.h>
 

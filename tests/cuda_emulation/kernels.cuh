@@ -2,7 +2,7 @@
 /// and several blocks per row that leave the last word to a second launch or to the last block.
 #pragma once
 
-#include "launch.cuh"
+#include <support/launch.cuh>
 
 namespace reduction {
 

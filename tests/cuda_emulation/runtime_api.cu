@@ -1,5 +1,5 @@
 // The emulated runtime API: work waits for a synchronisation, captures record, errors are those of CUDA.
-#include "launch.cuh"
+#include <support/launch.cuh>
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // One bug by name. check_bugs.py holds that every line with a comment `// NAME (WHERE): TEXT` is reported with that text, in
 // every build or in one with a sanitizer alone: WHERE is always, address, thread or alignment.
-#include "launch.cuh"
+#include <support/launch.cuh>
 
 #include <cstdio>
 #include <cstring>

@@ -1,4 +1,4 @@
-// How the emulation's own tests spell a launch and shared memory, for nvcc and for the emulation.
+// How tests spell a launch and shared memory, for nvcc and for the emulation.
 //
 //     DISTILL_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...)   a kernel with a comma: (kernel<A, B>)
 //     DISTILL_DYNAMIC_SHARED(Type, name)    Type* name: the launch's shared bytes, aligned to 16
