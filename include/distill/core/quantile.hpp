@@ -3,7 +3,6 @@
 
 #include <distill/core/abi.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -13,8 +12,9 @@ namespace distill::inline DISTILL_ABI::detail {
 inline double quantile_of_sorted(std::span<const double> sorted, double share) {
     const double place = share * static_cast<double>(sorted.size() - 1);
     const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, sorted.size() - 1);
-    return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+    if (below + 1 >= sorted.size()) return sorted.back();
+    if (sorted[below + 1] == sorted[below]) return sorted[below];  // infinite ones too
+    return sorted[below] + (place - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
 }
 
 }  // namespace distill::inline DISTILL_ABI::detail

@@ -5,6 +5,8 @@
 #include <distill/core/number.hpp>
 #include <distill/core/quantile.hpp>
 #include <distill/core/row_array.hpp>
+#include <distill/core/scalar.hpp>
+#include <distill/training/detail/arguments.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -17,11 +19,10 @@ namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
-/// out[i] = factor(values[i]), after the check that both are of one size.
+/// out[i] = factor(values[i]), after the check that both are there and of one size.
 template <class Float, class Factor>
 void gate(row_values values, std::span<Float> out, const Factor& factor) {
-    if (static_cast<std::ptrdiff_t>(out.size()) != values.size())
-        return report_error({"out has ", out.size(), " elements, values has ", values.size()});
+    if (!are_alike({"values", values}, {{"out", out}})) return;
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
         out[static_cast<std::size_t>(i)] = static_cast<Float>(factor(values[i]));
 }
@@ -53,20 +54,21 @@ void gate_by_failure(row_values advantages, std::span<Float> out) {
 }
 
 /// The value at `share` of the way up the sorted values, between neighbours in proportion: the threshold of "above the 0.8
-/// quantile". Rows of weight 0 do not count. Allocates a copy. Errors: no value that counts, a share outside [0, 1], sizes that
-/// differ.
+/// quantile". Rows of weight 0 do not count, nor do values that are NaN, as the losses of rows that are not finite. Allocates a
+/// copy. Errors: no value that counts, a share outside [0, 1], sizes that differ.
 [[nodiscard]] inline double quantile(row_values values, double share, row_values weights = {}) {
     const auto fail = [](detail::sentence_parts message) {
         report_error(message);
         return quiet_nan();
     };
-    if (!weights.empty() && weights.size() != values.size())
-        return fail({"weights has ", weights.size(), " elements, values has ", values.size()});
+    if (weights.empty() ? !detail::is_given({"values", values})
+                        : !detail::are_alike({"values", values}, {{"weights", weights}}))
+        return quiet_nan();
     if (!(is_finite(share) && share >= 0.0 && share <= 1.0))
         return fail({"share is ", share, ", expected a number in [0, 1]"});
     std::vector<double> sorted;
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
-        if (weights.empty() || weights[i] != 0.0) sorted.push_back(values[i]);
+        if ((weights.empty() || weights[i] != 0.0) && !is_nan(scalar<double>(values[i]))) sorted.push_back(values[i]);
     if (sorted.empty()) return fail({"a quantile of no values"});
     std::sort(sorted.begin(), sorted.end());
     return detail::quantile_of_sorted(sorted, share);

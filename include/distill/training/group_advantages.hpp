@@ -3,8 +3,8 @@
 
 #include <distill/core/error.hpp>
 #include <distill/core/number.hpp>
-#include <distill/core/offsets.hpp>
 #include <distill/core/row_array.hpp>
+#include <distill/training/detail/arguments.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -27,8 +27,7 @@ template <class Float>
 void group_advantages(row_values rewards, row_indices group_offsets, std::span<Float> advantages,
                       advantage_scale scale = advantage_scale::sample_deviation, double epsilon = 1e-6) {
     const std::ptrdiff_t count = rewards.size();
-    if (static_cast<std::ptrdiff_t>(advantages.size()) != count)
-        return report_error({"advantages has ", advantages.size(), " elements, rewards has ", count});
+    if (!detail::are_alike({"rewards", rewards}, {{"advantages", advantages}})) return;
     if (!(is_finite(epsilon) && epsilon >= 0.0)) return report_error({"epsilon is ", epsilon, ", expected at least 0"});
     if (!detail::offsets_cover("group_offsets", group_offsets, count)) return;
 

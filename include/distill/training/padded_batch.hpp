@@ -3,6 +3,7 @@
 
 #include <distill/core/error.hpp>
 #include <distill/core/row_array.hpp>
+#include <distill/training/detail/arguments.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -25,7 +26,7 @@ template <std::floating_point Float>
 void weights_of_padded_batch(row_indices lengths, std::ptrdiff_t time, std::span<Float> weights,
                              padding side = padding::at_the_end) {
     if (time < 0) return report_error({"time is ", time, ", expected at least 0"});
-    if (lengths.dangling()) return report_error({"lengths has ", lengths.size(), " elements and a null pointer"});
+    if (!detail::is_given({"lengths", lengths}) || !detail::is_given({"weights", weights})) return;
     const auto size = static_cast<std::ptrdiff_t>(weights.size());
     if (time == 0 ? size != 0 : size % time != 0 || size / time != lengths.size())
         return report_error({"weights has ", size, " elements, expected ", lengths.size(), " sequences of ", time, " rows"});
@@ -46,6 +47,7 @@ void weights_of_padded_batch(row_indices lengths, std::ptrdiff_t time, std::span
 template <std::signed_integral Integer>
 void offsets_of_padded_batch(std::ptrdiff_t time, std::span<Integer> offsets) {
     if (time < 0) return report_error({"time is ", time, ", expected at least 0"});
+    if (!detail::is_given({"offsets", offsets})) return;
     if (offsets.empty()) return report_error("offsets has 0 elements, expected one more than there are sequences");
     const auto sequences = static_cast<std::ptrdiff_t>(offsets.size()) - 1;
     if (sequences > 0 && time > std::numeric_limits<Integer>::max() / sequences)

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <distill/core/error.hpp>
-#include <distill/core/offsets.hpp>
 #include <distill/core/row_array.hpp>
+#include <distill/training/detail/arguments.hpp>
 
 #include <cstddef>
 #include <span>
@@ -19,10 +19,8 @@ namespace distill::inline DISTILL_ABI {
 template <class Float>
 void sequence_means(row_values values, row_indices sequence_offsets, std::span<Float> out, row_values weights = {}) {
     const std::ptrdiff_t rows = values.size();
-    if (static_cast<std::ptrdiff_t>(out.size()) != rows)
-        return report_error({"out has ", out.size(), " elements, values has ", rows});
-    if (!weights.empty() && weights.size() != rows)
-        return report_error({"weights has ", weights.size(), " elements, values has ", rows});
+    if (!detail::are_alike({"values", values}, {{"out", out}})) return;
+    if (!weights.empty() && !detail::are_alike({"values", values}, {{"weights", weights}})) return;
     if (!detail::offsets_cover("sequence_offsets", sequence_offsets, rows)) return;
     for (std::ptrdiff_t s = 0; s + 1 < sequence_offsets.size(); ++s) {
         const auto begin = static_cast<std::ptrdiff_t>(sequence_offsets[s]);
@@ -43,6 +41,7 @@ void sequence_means(row_values values, row_indices sequence_offsets, std::span<F
 /// a length of per_sequence that is not the number of sequences, offsets that do not cover the rows.
 template <class Float>
 void spread_over_rows(row_values per_sequence, row_indices sequence_offsets, std::span<Float> out) {
+    if (!detail::is_given({"out", out}) || !detail::is_given({"per_sequence", per_sequence})) return;
     if (!detail::offsets_cover("sequence_offsets", sequence_offsets, static_cast<std::ptrdiff_t>(out.size()))) return;
     if (per_sequence.size() != sequence_offsets.size() - 1)
         return report_error({"per_sequence has ", per_sequence.size(), " elements, sequence_offsets name ",

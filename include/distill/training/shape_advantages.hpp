@@ -3,6 +3,7 @@
 
 #include <distill/core/error.hpp>
 #include <distill/core/row_array.hpp>
+#include <distill/training/detail/arguments.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -26,10 +27,7 @@ template <class Float>
 void shape_advantages(row_values advantages, row_values label_log_probs, double coefficient, label_reward reward,
                       std::span<Float> out) {
     const std::ptrdiff_t rows = advantages.size();
-    if (label_log_probs.size() != rows)
-        return report_error({"label_log_probs has ", label_log_probs.size(), " elements, advantages has ", rows});
-    if (static_cast<std::ptrdiff_t>(out.size()) != rows)
-        return report_error({"out has ", out.size(), " elements, advantages has ", rows});
+    if (!detail::are_alike({"advantages", advantages}, {{"label_log_probs", label_log_probs}, {"out", out}})) return;
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
         const double log_p = label_log_probs[i];
         const double added = reward == label_reward::log_probability ? log_p : std::exp(log_p);

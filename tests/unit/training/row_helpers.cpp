@@ -1,6 +1,8 @@
 // From rewards, entropies and log-probabilities to the arrays of a batch.
 #include <distill/core/number.hpp>
 #include <distill/training/gate.hpp>
+#include <distill/training/group_advantages.hpp>
+#include <distill/training/padded_batch.hpp>
 #include <distill/training/sequence_means.hpp>
 #include <distill/training/shape_advantages.hpp>
 
@@ -8,9 +10,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -79,6 +84,58 @@ TEST_CASE("a quantile lies between the sorted values that count") {
     CHECK(refusal([] { static_cast<void>(distill::quantile({}, 0.5)); }) == "distill: a quantile of no values");
     CHECK(refusal([] { static_cast<void>(distill::quantile(values, 1.5)); }) ==
           "distill: share is 1.500000, expected a number in [0, 1]");
+}
+
+TEST_CASE("a quantile leaves out what is NaN, and keeps what is infinite in its place") {
+    const double nan = distill::quiet_nan(), infinity = std::numeric_limits<double>::infinity();
+    CHECK(distill::quantile(std::vector<double>{5, 4, 3, nan, 2, 1, 0}, 1.0) == 5.0);
+    CHECK(distill::quantile(std::vector<double>{3, nan, 1, 2, nan, 0, 5, 4}, 0.5) == 2.5);
+    CHECK(distill::quantile(std::vector<float>{1.0f, static_cast<float>(nan)}, 0.0) == 1.0);
+    CHECK(refusal([&] {
+              static_cast<void>(distill::quantile(std::vector<double>{nan, nan}, 0.5));
+          }) == "distill: a quantile of no values");
+#ifndef __FAST_MATH__
+    CHECK(distill::quantile(std::vector<double>{infinity, 1.0, infinity, 0.0, infinity}, 0.9) == infinity);
+    CHECK(distill::quantile(std::vector<double>{infinity, 1.0, 0.0}, 0.5) == 1.0);
+#else
+    static_cast<void>(infinity);
+#endif
+}
+
+TEST_CASE("a length without an address is refused by every helper, and nothing is written") {
+    std::vector<double> out(4, 42.0);
+    const std::span<double> there(out), nowhere(static_cast<double*>(nullptr), 4);
+    const distill::row_values given(out), absent(static_cast<const double*>(nullptr), 4);
+    const distill::row_indices no_offsets(static_cast<const int*>(nullptr), 2),
+        no_lengths(static_cast<const int*>(nullptr), 2);
+    const std::vector<int> all{0, 4};
+    using distill::label_reward;
+    const std::pair<std::string, std::function<void()>> calls[] = {
+        {"values has 4", [&] { distill::gate_above(absent, 0.0, there); }},
+        {"out has 4", [&] { distill::gate_below(given, 0.0, nowhere); }},
+        {"values has 4", [&] { distill::gate_by_failure(absent, there); }},
+        {"values has 4", [&] { static_cast<void>(distill::quantile(absent, 0.5)); }},
+        {"weights has 4", [&] { static_cast<void>(distill::quantile(given, 0.5, absent)); }},
+        {"values has 4", [&] { distill::sequence_means(absent, all, there); }},
+        {"out has 4", [&] { distill::sequence_means(given, all, nowhere); }},
+        {"weights has 4", [&] { distill::sequence_means(given, all, there, absent); }},
+        {"sequence_offsets has 2", [&] { distill::sequence_means(given, no_offsets, there); }},
+        {"per_sequence has 4", [&] { distill::spread_over_rows(absent, all, there); }},
+        {"out has 4", [&] { distill::spread_over_rows(given, all, nowhere); }},
+        {"advantages has 4", [&] { distill::shape_advantages(absent, given, 1.0, label_reward::probability, there); }},
+        {"label_log_probs has 4", [&] { distill::shape_advantages(given, absent, 1.0, label_reward::probability, there); }},
+        {"out has 4", [&] { distill::shape_advantages(given, given, 1.0, label_reward::probability, nowhere); }},
+        {"rewards has 4", [&] { distill::group_advantages(absent, all, there); }},
+        {"advantages has 4", [&] { distill::group_advantages(given, all, nowhere); }},
+        {"group_offsets has 2", [&] { distill::group_advantages(given, no_offsets, there); }},
+        {"lengths has 2", [&] { distill::weights_of_padded_batch(no_lengths, 2, there); }},
+        {"weights has 4", [&] { distill::weights_of_padded_batch(all, 2, nowhere); }},
+        {"offsets has 4", [&] { distill::offsets_of_padded_batch(2, std::span<int>(static_cast<int*>(nullptr), 4)); }},
+    };
+    for (const auto& [which, call] : calls) CHECK(refusal(call) == "distill: " + which + " elements and a null pointer");
+    CHECK(refusal([&] { distill::gate_above(distill::row_values(out.data(), -2), 0.0, there); }) ==
+          "distill: values has -2 elements");
+    CHECK(out == std::vector<double>(4, 42.0));
 }
 
 TEST_CASE("a shaped advantage has the label's log-probability or probability added") {
