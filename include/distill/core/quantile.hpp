@@ -12,9 +12,10 @@ namespace distill::inline DISTILL_ABI::detail {
 inline double quantile_of_sorted(std::span<const double> sorted, double share) {
     const double place = share * static_cast<double>(sorted.size() - 1);
     const auto below = static_cast<std::size_t>(place);
-    if (below + 1 >= sorted.size()) return sorted.back();
-    if (sorted[below + 1] == sorted[below]) return sorted[below];  // infinite ones too
-    return sorted[below] + (place - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
+    const double beyond = place - static_cast<double>(below);
+    // Where there is nothing between the neighbours, infinite ones too.
+    if (beyond == 0.0 || sorted[below + 1] == sorted[below]) return sorted[below];
+    return sorted[below] + beyond * (sorted[below + 1] - sorted[below]);
 }
 
 }  // namespace distill::inline DISTILL_ABI::detail
