@@ -44,7 +44,7 @@ struct diagnosis_job {
         for (std::ptrdiff_t row = begin; row < end; ++row) {
             row_diagnosis& found = rows[static_cast<std::size_t>(row)];
             found = {};
-            if (in.weights.empty() || in.weights[row] != 0.0) look_at(team, row, found);
+            if (own_weight(in.weights, in.labels, row) != 0.0) look_at(team, row, found);
         }
         return {};
     }
@@ -143,8 +143,8 @@ std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_dia
 
 /// Writes what is known of every row of a batch of student and teacher logits, and of its sampled tokens where it has some:
 /// both KLs, Jensen-Shannon, total variation, entropies, most probable tokens, the sampled token's log-probabilities, exact
-/// overlap of the most probable tokens and the teacher's mass on them. Each row is read from memory once. Rows of weight 0 are
-/// not read. diagnosis/summarize.hpp makes means, standard errors and percentiles of it.
+/// overlap of the most probable tokens and the teacher's mass on them. Each row is read from memory once. Masked rows are not
+/// read. diagnosis/summarize.hpp makes means, standard errors and percentiles of it.
 ///
 /// Errors (invalid_input, nothing is written): those of a loss's batch; a length of `rows` that is not the batch's.
 /// Source of the choice: the printout of llama.cpp's perplexity program, and the gap measures of arXiv 2605.13230's code.

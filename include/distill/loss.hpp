@@ -188,12 +188,11 @@ private:
             report_error(error);
             return {.value = quiet_nan()};
         }
-        const bool reads_labels = contains(detail::needed_fields(objective_), fields::labels);
         call::job<Objective, Reduction, Student, Teacher, Destination, Caps> job{
             .objective = objective_,
             .temperatures = row::group_temperatures(objective_, temperature_),
             .in = in,
-            .weigher = {in, reduction_, reads_labels},
+            .weigher = {in, reduction_},
             .denominator = 0.0,
             .caps = caps_,
             .destination = destination};

@@ -123,11 +123,17 @@ TEST_CASE("masked rows are not read, rows that are not finite are marked, and ne
         std::vector<row_diagnosis> expected(4), found(4);
         diagnose(e.batch(), backend, std::span(expected));
         std::ranges::fill(e.student.row(1), positive_nan);
-        e.weights[1] = 0.0;
+        const auto mask_row = [&](bool by_label) {
+            e.weights[1] = by_label ? 1.0 : 0.0;
+            e.labels[1] = by_label ? ignored_label : 3;
+            std::ranges::fill(found, expected[0]);
+            diagnose(e.batch(), backend, std::span(found));
+            CHECK(found[1].state == row_state::masked);
+        };
         e.tokens[1] = 999;
         e.teacher.at(2, 7) = positive_nan;
-        diagnose(e.batch(), backend, std::span(found));
-        CHECK(found[1].state == row_state::masked);
+        mask_row(true);
+        mask_row(false);
         CHECK(found[2].state == row_state::nonfinite);
         CHECK(same(found[0], expected[0]));
         CHECK(same(found[3], expected[3]));

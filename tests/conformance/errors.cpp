@@ -401,7 +401,7 @@ TEST_CASE("top tokens that are no set of tokens with log-probabilities are refus
     CHECK(refusal(distill::top_forward_kl<>{}, in) == "batch.top_tokens or batch.top_log_probs is a null pointer");
 }
 
-TEST_CASE("token ids outside the vocabulary are refused where the row is active and a term reads them") {
+TEST_CASE("token ids outside the vocabulary are refused where the row is active and a term reads them, labels always") {
     using namespace distill;
     example e = make_example("token ids", rows, vocabulary);
     const auto check_field = [&](const std::string& name, row_indices batch<float>::*field, const auto& reader) {
@@ -418,7 +418,7 @@ TEST_CASE("token ids outside the vocabulary are refused where the row is active 
                 in.*field = narrow;
                 CHECK(refusal(reader, in) == expected);
             }
-            CHECK(refusal(forward_kl{}, in) == accepted);
+            CHECK(refusal(forward_kl{}, in) == (field == &batch<float>::labels ? expected : accepted));
             const std::vector<float> weights{1.0f, 1.0f, 1.0f, 0.0f};
             in.weights = weights;
             CHECK(refusal(reader, in) == accepted);
@@ -433,7 +433,9 @@ TEST_CASE("token ids outside the vocabulary are refused where the row is active 
     auto in = e.batch();
     in.labels = labels;
     CHECK(refusal(cross_entropy{}, in) == accepted);
+    CHECK(refusal(forward_kl{}, in) == accepted);
     const std::vector<std::int64_t> ignored_elsewhere(rows, ignored_label);
+    in.labels = {};
     in.tokens = ignored_elsewhere;
     CHECK(refusal(policy_gradient{}, in) == "batch.tokens[0] is -100, expected a token id in [0, 10)");
 }
@@ -494,7 +496,8 @@ TEST_CASE("a gradient or row losses over the memory of a per-row array are refus
     check("batch.weights", [&](batch<float>& in) { in.weights = values; });
     check("batch.tokens", [&](batch<float>& in) { in.tokens = indices; });
     check("batch.teacher_tokens", [&](batch<float>& in) { in.teacher_tokens = indices; });
-    check("batch.labels", [&](batch<float>& in) { in.labels = indices; });
+    check("batch.labels",
+          [&](batch<float>& in) { in.labels = indices, in.weights = zeros; });  // of masked rows: no token ids
     check("batch.old_log_probs", [&](batch<float>& in) { in.old_log_probs = values; });
     check("batch.temperatures", [&](batch<float>& in) { in.temperatures = values; });
     check("batch.coefficients", [&](batch<float>& in) { in.coefficients = values; });
@@ -585,10 +588,8 @@ TEST_CASE("after an error every output buffer is what it was") {
         spoiled([&](in& x) { x.advantages = short_values; });
         spoiled([&](in& x) { x.sequence_offsets = decreasing; });
         if (o == objective::forward_kl || o == objective::everything) spoiled([&](in& x) { x.teacher = {}; });
-        if (reads_labels(o)) {
-            spoiled([&](in& x) { x.labels = bad_ids; });
-            spoiled([&](in& x) { x.labels = {}; });
-        }
+        spoiled([&](in& x) { x.labels = bad_ids; });
+        if (reads_labels(o)) spoiled([&](in& x) { x.labels = {}; });
         if (o == objective::guidance || o == objective::everything) spoiled([&](in& x) { x.teacher_tokens = bad_ids; });
         if (o == objective::surrogate) spoiled([&](in& x) { x.tokens = bad_ids; });
 

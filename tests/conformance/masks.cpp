@@ -3,6 +3,7 @@
 
 #include <conformance/guarded_pages.hpp>
 #include <distill/backend/reference.hpp>
+#include <distill/composition/distillm.hpp>
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/loss.hpp>
 #include <distill/reduction/sequence_mean.hpp>
@@ -52,9 +53,8 @@ TEST_CASE("a row of weight 0 has exactly zero loss and gradient whatever it cont
     });
 }
 
-TEST_CASE("a row whose label is ignored is masked where a term reads labels") {
+TEST_CASE("a row whose label is ignored is masked, whether a term reads labels or not") {
     for_each_loss([](objective o, const backend& b) {
-        if (!reads_labels(o)) return;
         example e = with_poisoned_rows("ignored label");
         e.labels[1] = e.labels[3] = distill::ignored_label;
         const outcome found = run(o, b, e);
@@ -63,17 +63,29 @@ TEST_CASE("a row whose label is ignored is masked where a term reads labels") {
         CHECK(found.result.active_rows == 3);
         CHECK(found.result.denominator == 3.0);
         CHECK(found.result.nonfinite_rows == 0);
+        CHECK(all_finite(found.gradient.row(0)));
     });
 }
 
-TEST_CASE("an ignored label masks nothing where no term reads labels") {
+TEST_CASE("an ignored label and a weight of 0 are one mask") {
     for_each_loss([](objective o, const backend& b) {
-        if (reads_labels(o)) return;
-        example e = make_example("label of no interest", rows, vocabulary);
-        const outcome expected = run(o, b, e);
-        e.labels.assign(rows, distill::ignored_label);
-        CHECK(same_bits(run(o, b, e), expected));
+        example by_label = make_example("one mask", rows, vocabulary), by_weight = by_label;
+        by_label.labels[1] = by_label.labels[4] = distill::ignored_label;
+        by_weight.weights[1] = by_weight.weights[4] = 0.0;
+        CHECK(same_bits(run(o, b, by_label), run(o, b, by_weight)));
     });
+}
+
+TEST_CASE("a mask of labels does not depend on the coefficient of the term that reads them") {
+    example e = with_poisoned_rows("mask and coefficient");
+    e.labels[1] = e.labels[3] = distill::ignored_label;
+    for (const double ratio : {0.0, 0.5, 1.0}) {
+        CAPTURE(ratio);
+        const distill::loss f{distill::distillm{ratio}, distill::reference{}, distill::token_mean{}};
+        const auto found = f(e.batch());
+        CHECK(found.active_rows == 3);
+        CHECK(found.nonfinite_rows == 0);
+    }
 }
 
 TEST_CASE("an active row does not feel that others are masked") {

@@ -160,6 +160,24 @@ TEST_CASE("masked entries have no probability, masked rows no loss whatever they
     for (std::size_t v = 0; v < in.vocabulary; ++v) CHECK(found.gradient[in.vocabulary + v] == 0.0);
 }
 
+TEST_CASE("an ignored label masks its row whatever it holds, whether a term reads labels or not") {
+    auto random = engine("cuda: masks by label");
+    filled_rows in = stored_rows<float>(random_rows(random, 4, 90));
+    in.labels[1] = in.labels[3] = ignored_label;
+    const auto holds = [&](const auto& objective) {
+        const device_answer expected = on_reference(objective, sequence_mean{}, in, {.sequence_offsets = {0, 2, 4}});
+        filled_rows poisoned = in;
+        for (std::size_t v = 0; v < in.vocabulary; ++v) poisoned.student_row(1)[v] = nan_logit;
+        poisoned.tokens[3] = 90;
+        const device_answer found = on_device<float>(objective, sequence_mean{}, poisoned, {.sequence_offsets = {0, 2, 4}});
+        agree(found, expected);
+        CHECK(found.result.active_rows == 2);
+        for (std::size_t v = 0; v < in.vocabulary; ++v) CHECK(found.gradient[in.vocabulary + v] == 0.0);
+    };
+    holds(mixed_objective);
+    holds(mixed_objective + 0.1 * cross_entropy{});
+}
+
 TEST_CASE("a row that is not finite is NaN and counted, and disturbs no other") {
     auto random = engine("cuda: not finite");
     const filled_rows good = stored_rows<float>(random_rows(random, 3, 90));
@@ -194,6 +212,7 @@ TEST_CASE("what only the device can see makes its row NaN and is counted") {
     CHECK(nonfinite([](filled_rows& in) { in.tokens[1] = 40; }) == 1);
     CHECK(nonfinite([](filled_rows& in) { in.tokens[1] = -1; }) == 1);
     CHECK(nonfinite([](filled_rows& in) { in.teacher_tokens[1] = 1000000; }) == 1);
+    CHECK(nonfinite([](filled_rows& in) { in.labels[1] = 40; }) == 1);
     CHECK(nonfinite([](filled_rows& in) { in.weights[1] = -1.0; }) == 1);
     CHECK(nonfinite([](filled_rows& in) { in.advantages[1] = quiet_nan(); }) == 1);
     // Offsets out of order say nothing of any row.

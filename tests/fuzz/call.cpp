@@ -352,10 +352,10 @@ verdict verdict_on_overlaps(const Arguments& a) {
     return found;
 }
 
-template <class Objective, class Batch>
-bool is_masked(const parameters& p, const Batch& in, std::ptrdiff_t row) {
+template <class Batch>
+bool is_masked(const Batch& in, std::ptrdiff_t row) {
     return (!in.weights.empty() && in.weights[row] == 0.0) ||
-           ((Objective::reads(p) & labels) != 0 && in.labels[row] == distill::ignored_label);
+           (!in.labels.empty() && in.labels[row] == distill::ignored_label);
 }
 
 template <class Objective, class Arguments>
@@ -403,9 +403,8 @@ verdict verdict_on(const parameters& p, const Arguments& a) {
         return !ids.empty() && (ids[row] < 0 || ids[row] >= vocabulary);
     };
     for (std::ptrdiff_t row = 0; row < rows; ++row)
-        if (!is_masked<Objective>(p, in, row) &&
-            (((reads & tokens) != 0 && outside(in.tokens, row)) || ((reads & labels) != 0 && outside(in.labels, row)) ||
-             ((reads & teacher_label) != 0 && outside(in.teacher_tokens, row))))
+        if (!is_masked(in, row) && (((reads & tokens) != 0 && outside(in.tokens, row)) || outside(in.labels, row) ||
+                                    ((reads & teacher_label) != 0 && outside(in.teacher_tokens, row))))
             return verdict::refused;
     return a.with_outputs ? verdict_on_overlaps(a) : verdict::accepted;
 }
@@ -442,7 +441,7 @@ enum class row_kind { masked, ordinary, finite, not_finite, any };
 template <class Objective, class Batch>
 row_kind kind_of(const parameters& p, const Batch& in, std::ptrdiff_t row) {
     const unsigned reads = Objective::reads(p);
-    if (is_masked<Objective>(p, in, row)) return row_kind::masked;
+    if (is_masked(in, row)) return row_kind::masked;
     // A weight so small or large may vanish, or overflow, in the weight of its sequence.
     if (!in.weights.empty() && !within(in.weights[row], 1e-100, 1e100)) return row_kind::any;
     const bool wants_argmax = (reads & teacher_label) != 0 && in.teacher_tokens.empty();

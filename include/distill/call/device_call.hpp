@@ -32,9 +32,7 @@ struct device_call {
     loss_result* result = nullptr;
     fields needed = fields::none;
 
-    [[nodiscard]] constexpr row_weigher<batch_type, Reduction> weigher() const {
-        return {in, reduction, contains(needed, fields::labels)};
-    }
+    [[nodiscard]] constexpr row_weigher<batch_type, Reduction> weigher() const { return {in, reduction}; }
     /// Refers to this call.
     [[nodiscard]] constexpr job_type with_denominator(double denominator) const {
         return {.objective = objective,
@@ -59,7 +57,7 @@ DISTILL_INLINE constexpr bool is_readable(const Team& team, const Call& call, st
     const auto in_vocabulary = [&](std::int64_t id) { return id >= 0 && id < in.student.vocabulary; };
     bool readable = is_finite(weight) && weight > 0.0;
     if (contains(call.needed, fields::tokens)) readable = readable && in_vocabulary(in.tokens[row]);
-    if (contains(call.needed, fields::labels)) readable = readable && in_vocabulary(in.labels[row]);
+    if (!in.labels.empty()) readable = readable && in_vocabulary(in.labels[row]);
     if (contains(call.needed, fields::teacher_label) && !in.teacher_tokens.empty())
         readable = readable && in_vocabulary(in.teacher_tokens[row]);
     if (contains(call.needed, fields::teacher_top_tokens)) {

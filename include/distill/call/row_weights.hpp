@@ -19,17 +19,15 @@ constexpr std::ptrdiff_t sequence_of(const row_indices& offsets, std::ptrdiff_t 
     return low;
 }
 
-/// Weighs the rows of a batch. `reads_labels`: an ignored label masks its row.
+/// Weighs the rows of a batch.
 template <class Batch, class Reduction>
 class row_weigher {
 public:
-    constexpr row_weigher(const Batch& in, const Reduction& reduction, bool reads_labels)
-        : in_(in), reduction_(reduction), reads_labels_(reads_labels) {}
+    constexpr row_weigher(const Batch& in, const Reduction& reduction) : in_(in), reduction_(reduction) {}
 
     /// The row's own weight; 0 where it is masked.
     [[nodiscard]] constexpr double own_weight(std::ptrdiff_t row) const {
-        if (reads_labels_ && in_.labels[row] == ignored_label) return 0.0;
-        return in_.weights.empty() ? 1.0 : in_.weights[row];
+        return detail::own_weight(in_.weights, in_.labels, row);
     }
 
     [[nodiscard]] constexpr row_totals totals() const {
@@ -80,7 +78,6 @@ private:
 
     const Batch& in_;
     const Reduction& reduction_;
-    bool reads_labels_;
 };
 
 }  // namespace distill::inline DISTILL_ABI::call

@@ -217,11 +217,9 @@ inline void check_weights(call_checker& check, const row_values& weights) {
 /// The rows that a call works on.
 struct active_rows {
     row_values weights;
-    row_indices labels;  ///< empty where no term reads labels
+    row_indices labels;
 
-    bool operator()(std::ptrdiff_t row) const {
-        return (weights.empty() || weights[row] != 0.0) && !(!labels.empty() && labels[row] == ignored_label);
-    }
+    bool operator()(std::ptrdiff_t row) const { return own_weight(weights, labels, row) != 0.0; }
 };
 
 inline void check_token_ids(call_checker& check, std::string_view name, const row_indices& ids, std::ptrdiff_t vocabulary,
@@ -282,12 +280,11 @@ inline void check_batch(call_checker& check, std::span<const term_facts> terms, 
     if (!check.fine()) return;
 
     const fields needed = needed_fields(terms);
-    const bool reads_labels = contains(needed, fields::labels);
-    const active_rows active{in.weights, reads_labels ? in.labels : row_indices{}};
+    const active_rows active{in.weights, in.labels};
     if (contains(needed, fields::tokens)) check_token_ids(check, "batch.tokens", in.tokens, vocabulary, active);
     if (contains(needed, fields::teacher_label))
         check_token_ids(check, "batch.teacher_tokens", in.teacher_tokens, vocabulary, active);
-    if (reads_labels) check_token_ids(check, "batch.labels", in.labels, vocabulary, active);
+    check_token_ids(check, "batch.labels", in.labels, vocabulary, active);
     if (contains(needed, fields::teacher_top_tokens)) check_top_tokens(check, in, active);
     check_row_temperatures(check, in.temperatures, t, active);
 }

@@ -21,7 +21,7 @@ struct batch {
     row_values weights{};                  ///< per row, >= 0; 0 masks the row; empty = all 1
     row_indices tokens{};                  ///< y: token sampled by the student
     row_indices teacher_tokens{};          ///< y*: token predicted by the teacher on the student's prefix
-    row_indices labels{};                  ///< hard labels; ignored_label masks the row
+    row_indices labels{};                  ///< hard labels; ignored_label masks the row for every objective
     row_values old_log_probs{};            ///< log p(y) when y was sampled
     row_values teacher_log_probs{};        ///< log q(y); where it is empty, dense teacher logits give it
     row_values advantages{};               ///< A, per row
@@ -33,10 +33,20 @@ struct batch {
     row_values sequence_log_ratios{};  ///< mean over the row's sequence of log p(y) - log p_old(y)
 };
 
-/// The label of a row that has none. It masks the row where a term of the objective reads labels.
+/// The label of a row that has none. It masks the row, whether a term of the objective reads labels or not.
 inline constexpr std::int64_t ignored_label = -100;
 
 /// The most tokens of a row that batch.top_tokens may have.
 inline constexpr std::ptrdiff_t largest_token_set = 256;
+
+namespace detail {
+
+/// The row's own weight; 0 where it is masked, by its weight or by its label. The one place that says what a mask is.
+constexpr double own_weight(const row_values& weights, const row_indices& labels, std::ptrdiff_t row) {
+    if (!labels.empty() && labels[row] == ignored_label) return 0.0;
+    return weights.empty() ? 1.0 : weights[row];
+}
+
+}  // namespace detail
 
 }  // namespace distill::inline DISTILL_ABI

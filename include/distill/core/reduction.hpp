@@ -9,7 +9,7 @@
 namespace distill::inline DISTILL_ABI {
 
 /// What is known of the rows before any logit is read. A row is active when its weight is not 0 and its label, where the
-/// objective reads labels, is not ignored_label.
+/// batch has labels, is not ignored_label.
 struct row_totals {
     double weight = 0.0;  ///< sum of the active rows' weights
     std::ptrdiff_t active_rows = 0;

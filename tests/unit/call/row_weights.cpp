@@ -39,15 +39,12 @@ struct example {
         in.sequence_offsets = offsets;
         return in;
     }
-    [[nodiscard]] double own(std::size_t row, bool reads_labels) const {
-        return reads_labels && labels[row] == -100 ? 0.0 : static_cast<double>(weights[row]);
-    }
-    [[nodiscard]] double of_sequence(std::size_t row, bool reads_labels) const {
+    [[nodiscard]] double own(std::size_t row) const { return labels[row] == -100 ? 0.0 : static_cast<double>(weights[row]); }
+    [[nodiscard]] double of_sequence(std::size_t row) const {
         std::size_t s = 0;
         while (static_cast<std::size_t>(offsets[s + 1]) <= row) ++s;
         double sum = 0.0;
-        for (auto i = static_cast<std::size_t>(offsets[s]); i < static_cast<std::size_t>(offsets[s + 1]); ++i)
-            sum += own(i, reads_labels);
+        for (auto i = static_cast<std::size_t>(offsets[s]); i < static_cast<std::size_t>(offsets[s + 1]); ++i) sum += own(i);
         return sum;
     }
 };
@@ -59,58 +56,56 @@ void check(const Expected& expected) {
     for (int repetition = 0; repetition < 40; ++repetition) {
         const example e(random);
         const batch in = e.view();
-        for (const bool reads_labels : {false, true}) {
-            const distill::call::row_weigher<batch, Reduction> weigher(in, reduction, reads_labels);
-            int wrong = 0;
-            for (std::ptrdiff_t first = 0; first < in.student.rows; ++first) {
-                typename decltype(weigher)::cursor cursor(weigher, first);
-                for (std::ptrdiff_t row = first; row < in.student.rows; ++row) {
-                    const double found = cursor.weight(row);
-                    wrong += found == expected(e, static_cast<std::size_t>(row), reads_labels) ? 0 : 1;
-                }
-            }
-            CHECK(wrong == 0);
-
-            const distill::row_totals totals = weigher.totals();
-            double weight = 0.0;
-            std::ptrdiff_t active = 0, sequences = 0;
-            for (std::size_t s = 0; s + 1 < e.offsets.size(); ++s) {
-                bool any = false;
-                for (auto i = static_cast<std::size_t>(e.offsets[s]); i < static_cast<std::size_t>(e.offsets[s + 1]); ++i) {
-                    weight += e.own(i, reads_labels);
-                    active += e.own(i, reads_labels) != 0.0 ? 1 : 0;
-                    any = any || e.own(i, reads_labels) != 0.0;
-                }
-                sequences += any ? 1 : 0;
-            }
-            CHECK(totals.weight == doctest::Approx(weight).epsilon(1e-14));
-            CHECK(totals.active_rows == active);
-            CHECK(totals.active_sequences == (Reduction::needs_sequences ? sequences : 0));
+        const distill::call::row_weigher<batch, Reduction> weigher(in, reduction);
+        int wrong = 0;
+        for (std::ptrdiff_t first = 0; first < in.student.rows; ++first) {
+            typename decltype(weigher)::cursor cursor(weigher, first);
+            for (std::ptrdiff_t row = first; row < in.student.rows; ++row)
+                wrong += cursor.weight(row) == expected(e, static_cast<std::size_t>(row)) ? 0 : 1;
         }
+        CHECK(wrong == 0);
+
+        const distill::row_totals totals = weigher.totals();
+        double weight = 0.0;
+        std::ptrdiff_t active = 0, sequences = 0;
+        for (std::size_t s = 0; s + 1 < e.offsets.size(); ++s) {
+            bool any = false;
+            for (auto i = static_cast<std::size_t>(e.offsets[s]); i < static_cast<std::size_t>(e.offsets[s + 1]); ++i) {
+                weight += e.own(i);
+                active += e.own(i) != 0.0 ? 1 : 0;
+                any = any || e.own(i) != 0.0;
+            }
+            sequences += any ? 1 : 0;
+        }
+        CHECK(totals.weight == doctest::Approx(weight).epsilon(1e-14));
+        CHECK(totals.active_rows == active);
+        CHECK(totals.active_sequences == (Reduction::needs_sequences ? sequences : 0));
     }
 }
 
 }  // namespace
 
 TEST_CASE("a cursor answers every row's weight from whichever row it starts") {
-    check<distill::token_mean>(
-        [](const example& e, std::size_t row, bool reads_labels) { return e.own(row, reads_labels); });
-    check<distill::sequence_mean_of_sums>(
-        [](const example& e, std::size_t row, bool reads_labels) { return e.own(row, reads_labels); });
-    check<distill::sequence_mean>([](const example& e, std::size_t row, bool reads_labels) {
-        const double own = e.own(row, reads_labels);
-        return own == 0.0 ? 0.0 : own * (1.0 / e.of_sequence(row, reads_labels));
+    check<distill::token_mean>([](const example& e, std::size_t row) { return e.own(row); });
+    check<distill::sequence_mean_of_sums>([](const example& e, std::size_t row) { return e.own(row); });
+    check<distill::sequence_mean>([](const example& e, std::size_t row) {
+        const double own = e.own(row);
+        return own == 0.0 ? 0.0 : own * (1.0 / e.of_sequence(row));
     });
 }
 
-TEST_CASE("rows without weights weigh 1") {
+TEST_CASE("rows without weights and labels weigh 1; an ignored label masks a row without a weight") {
     batch in;
     in.student.rows = 5;
     const distill::token_mean reduction;
-    const distill::call::row_weigher<batch, distill::token_mean> weigher(in, reduction, false);
+    const distill::call::row_weigher<batch, distill::token_mean> weigher(in, reduction);
     CHECK(weigher.totals().weight == 5.0);
     CHECK(weigher.totals().active_rows == 5);
     CHECK(weigher.own_weight(4) == 1.0);
+    const std::vector<std::int32_t> labels{1, 2, 3, -100, 0};
+    in.labels = labels;
+    CHECK(weigher.totals().weight == 4.0);
+    CHECK(weigher.own_weight(3) == 0.0);
 }
 
 TEST_CASE("blocks of rows cover every row once, in order, and are never too many") {
