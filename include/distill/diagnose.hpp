@@ -1,7 +1,7 @@
 /// How far student and teacher are apart, row by row.
 #pragma once
 
-#include <distill/call/row_loop.hpp>
+#include <distill/call/row_sums.hpp>
 #include <distill/check/validate.hpp>
 #include <distill/core/error.hpp>
 #include <distill/diagnosis/row_diagnosis.hpp>
@@ -13,6 +13,7 @@
 #include <distill/divergence/total_variation.hpp>
 #include <distill/loss.hpp>
 #include <distill/objective/evaluate.hpp>
+#include <distill/row/row_program.hpp>
 
 #include <algorithm>
 #include <array>
@@ -26,9 +27,9 @@ namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
-/// A job of a backend, beside the loss's own (call/row_loop.hpp).
+/// What a backend runs instead of a loss's call, or ahead of every row of one (call/checked_call.hpp).
 template <class Student, class Teacher, class Caps>
-struct diagnosis_job {
+struct diagnosis_call {
     using student_type = Student;
     using teacher_type = Teacher;
     using gradient_type = void;
@@ -151,7 +152,7 @@ std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_dia
 template <class Backend, class Student, class Teacher>
 void diagnose(const batch<Student, Teacher>& in, const Backend& backend, std::span<row_diagnosis> rows, temperature t = {}) {
     if (const std::string error = detail::diagnosis_error(in, rows, t); !error.empty()) return report_error(error);
-    static_cast<void>(backend.run(detail::diagnosis_job<Student, Teacher, no_soft_cap>{in, t, {}, rows}));
+    static_cast<void>(backend.run(detail::diagnosis_call<Student, Teacher, no_soft_cap>{in, t, {}, rows}));
 }
 
 /// The same at the loss's temperature and soft cap, beside the loss and its gradient: a row is read from memory once for all of them.
@@ -163,7 +164,7 @@ loss_result diagnose(const loss<Objective, Backend, Reduction, Caps>& f, const b
         report_error(error);
         return {.value = quiet_nan()};
     }
-    return f.beside(detail::diagnosis_job<Student, Teacher, Caps>{in, t, f.soft_caps(), rows}, in, destination);
+    return f.beside(detail::diagnosis_call<Student, Teacher, Caps>{in, t, f.soft_caps(), rows}, in, destination);
 }
 
 }  // namespace distill::inline DISTILL_ABI

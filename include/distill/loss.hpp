@@ -1,8 +1,8 @@
 /// The loss functor: objective x backend x reduction.
 #pragma once
 
-#include <distill/call/device_call.hpp>
-#include <distill/call/row_loop.hpp>
+#include <distill/call/checked_call.hpp>
+#include <distill/call/row_sums.hpp>
 #include <distill/check/validate.hpp>
 #include <distill/core/error.hpp>
 #include <distill/core/result.hpp>
@@ -30,18 +30,35 @@ constexpr auto objective_or_self(const Part& part) {
 template <class Part>
 using objective_of = decltype(objective_or_self(std::declval<const Part&>()));
 
-struct job_archetype {};
+/// Where the gradient of logits of type Student goes, whatever it was given as.
+template <class Student, class Element>
+constexpr gradient<Element> as_gradient(const gradient<Element>& destination) {
+    return destination;
+}
+template <class Student, class Element>
+constexpr gradient<Element> as_gradient(const logits_view<Element>& view) {
+    return view;
+}
+template <class Student, class Other>
+constexpr gradient<Student> as_gradient(const Other& destination) {
+    static_assert(std::convertible_to<const Other&, gradient<Student>>,
+                  "distill: the gradient's destination is a distill::logits_view or a distill::gradient, or {pointer, rows, "
+                  "vocabulary} in braces");
+    return destination;
+}
+
+struct call_archetype {};
 
 }  // namespace detail
 
-/// A backend runs a checked call: `run(job) const` calls job.run(team, begin, end) for every block of rows (call/row_loop.hpp) and
-/// returns the blocks' sums added in their order.
+/// A backend runs a checked call: `run(call) const` calls call.run(team, begin, end) for every block of rows (call/row_sums.hpp)
+/// and returns the blocks' sums added in their order.
 template <class B>
-concept backend = std::copy_constructible<B> && requires(const B& b, const detail::job_archetype& job) {
-    { b.run(job) } -> std::same_as<call::row_sums>;
+concept backend = std::copy_constructible<B> && requires(const B& b, const detail::call_archetype& call) {
+    { b.run(call) } -> std::same_as<call::row_sums>;
 };
 
-/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (call/device_call.hpp), whose buffers are
+/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (call/checked_call.hpp), whose buffers are
 /// the device's, in `memory` of at least `workspace_bytes(call)`. Where memory.is_stream_ordered is true, it takes memory itself.
 template <class B>
 concept device_backend = std::copy_constructible<B> && requires(const B& b) {
@@ -94,21 +111,11 @@ public:
         return run(in, row::no_gradient{}, no_rows{});
     }
 
-    /// The reduced loss, and its gradient with respect to the student's logits. The gradient's element type is the
-    /// student's, or another one that is spelled: `logits_view<float>`.
-    template <class Student, class Teacher>
-    loss_result operator()(const batch<Student, Teacher>& in, std::type_identity_t<gradient<Student>> destination) const {
-        return run(in, destination, no_rows{});
-    }
-    template <class Student, class Teacher, class Element>
-    requires(!std::same_as<Student, Element>) loss_result operator()(const batch<Student, Teacher>& in,
-                                                                     gradient<Element> destination) const {
-        return run(in, destination, no_rows{});
-    }
-    template <class Student, class Teacher, class Element>
-    requires(!std::same_as<Student, Element>) loss_result operator()(const batch<Student, Teacher>& in,
-                                                                     logits_view<Element> destination) const {
-        return run(in, gradient<Element>(destination), no_rows{});
+    /// The reduced loss, and its gradient with respect to the student's logits. Destination is a logits_view or a gradient; its
+    /// element type is the student's or another one. What stands in braces, `{dz, rows, vocabulary}`, is of the student's.
+    template <class Student, class Teacher, class Destination = gradient<Student>>
+    loss_result operator()(const batch<Student, Teacher>& in, const Destination& destination) const {
+        return run(in, detail::as_gradient<Student>(destination), no_rows{});
     }
 
     /// The rows' own losses, before weights and reduction: row_losses[i] = l_i, 0 for masked rows, NaN for non-finite ones.
@@ -117,57 +124,44 @@ public:
     loss_result per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses) const {
         return run(in, row::no_gradient{}, row_losses);
     }
-    template <class Student, class Teacher, std::floating_point Real>
+    template <class Student, class Teacher, std::floating_point Real, class Destination = gradient<Student>>
     loss_result per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
-                          std::type_identity_t<gradient<Student>> destination) const {
-        return run(in, destination, row_losses);
+                          const Destination& destination) const {
+        return run(in, detail::as_gradient<Student>(destination), row_losses);
     }
 
-    /// The loss and its gradient, with another job run on every row before the loss's own: in one traversal (diagnose.hpp).
-    template <class Student, class Teacher, class Job>
-    loss_result beside(const Job& before, const batch<Student, Teacher>& in,
-                       std::type_identity_t<gradient<Student>> destination) const {
-        return run(in, destination, no_rows{}, &before);
+    /// The loss and its gradient, with something else run ahead of every row: in one traversal (diagnose.hpp).
+    template <class Student, class Teacher, class Before, class Destination>
+    loss_result beside(const Before& before, const batch<Student, Teacher>& in, const Destination& destination) const {
+        return run(in, detail::as_gradient<Student>(destination), no_rows{}, &before);
     }
 
-    /// On a device: enqueues the loss and its gradient, and writes the result there. Every pointer is the device's.
-    template <class Student, class Teacher>
-    void operator()(const batch<Student, Teacher>& in, std::type_identity_t<gradient<Student>> destination,
-                    loss_result* result) const requires device_backend<Backend> {
-        enqueue(in, destination, no_rows{}, result);
-    }
+    /// On a device: the same calls, with the place of the result there as their last argument. They enqueue the work; every
+    /// pointer is the device's.
     template <class Student, class Teacher>
     void operator()(const batch<Student, Teacher>& in, loss_result* result) const requires device_backend<Backend> {
         enqueue(in, row::no_gradient{}, no_rows{}, result);
     }
-    template <class Student, class Teacher, class Element>
-    requires(device_backend<Backend> && !std::same_as<Student, Element>) void operator()(const batch<Student, Teacher>& in,
-                                                                                         gradient<Element> destination,
-                                                                                         loss_result* result) const {
-        enqueue(in, destination, no_rows{}, result);
-    }
-    template <class Student, class Teacher, class Element>
-    requires(device_backend<Backend> && !std::same_as<Student, Element>) void operator()(const batch<Student, Teacher>& in,
-                                                                                         logits_view<Element> destination,
-                                                                                         loss_result* result) const {
-        enqueue(in, gradient<Element>(destination), no_rows{}, result);
+    template <class Student, class Teacher, class Destination = gradient<Student>>
+    void operator()(const batch<Student, Teacher>& in, const Destination& destination,
+                    loss_result* result) const requires device_backend<Backend> {
+        enqueue(in, detail::as_gradient<Student>(destination), no_rows{}, result);
     }
     template <class Student, class Teacher, std::floating_point Real>
     void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
                    loss_result* result) const requires device_backend<Backend> {
         enqueue(in, row::no_gradient{}, row_losses, result);
     }
-    template <class Student, class Teacher, std::floating_point Real>
-    void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
-                   std::type_identity_t<gradient<Student>> destination,
+    template <class Student, class Teacher, std::floating_point Real, class Destination = gradient<Student>>
+    void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses, const Destination& destination,
                    loss_result* result) const requires device_backend<Backend> {
-        enqueue(in, destination, row_losses, result);
+        enqueue(in, detail::as_gradient<Student>(destination), row_losses, result);
     }
 
     /// On a device: how many bytes the backend's workspace has to have for a batch of this shape.
     template <class Student, class Teacher>
     [[nodiscard]] std::size_t workspace_bytes(const batch<Student, Teacher>& in) const requires device_backend<Backend> {
-        return Backend::workspace_bytes(device_call_of(in, row::no_gradient{}, no_rows{}, nullptr));
+        return Backend::workspace_bytes(call_of(in, row::no_gradient{}, no_rows{}));
     }
 
     [[nodiscard]] constexpr const temperature& softmax_temperature() const noexcept { return temperature_; }
@@ -178,68 +172,54 @@ private:
 
     template <class Student, class Teacher, class Destination, class Rows, class Before = std::nullptr_t>
     loss_result run(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
-                    Before before = nullptr) const {
-        static_assert(logit_element<Student> && logit_element<Teacher>,
-                      "distill: logits are stored as float, double, or a 16-bit floating-point type");
-        if constexpr (!std::is_same_v<Destination, row::no_gradient>)
-            static_assert(logit_element<std::remove_pointer_t<decltype(destination.view.data)>>,
-                          "distill: the gradient is written as float, double, or a 16-bit floating-point type, not const");
+                    [[maybe_unused]] Before before = nullptr) const {
         if (const std::string error = error_of(in, destination, row_losses); !error.empty()) {
             report_error(error);
             return {.value = quiet_nan()};
         }
-        call::job<Objective, Reduction, Student, Teacher, Destination, Caps> job{
-            .objective = objective_,
-            .temperatures = row::group_temperatures(objective_, temperature_),
-            .in = in,
-            .weigher = {in, reduction_},
-            .denominator = 0.0,
-            .caps = caps_,
-            .destination = destination};
-        const row_totals totals = job.weigher.totals();
-        job.denominator = totals.active_rows == 0 ? 0.0 : reduction_.denominator(totals);
-        if constexpr (std::is_same_v<typename Rows::element_type, float>)
-            job.row_losses_narrow = row_losses.data();
-        else
-            job.row_losses_wide = row_losses.data();
-
-        call::row_sums sums;
-        if constexpr (std::is_same_v<Before, std::nullptr_t>)
-            sums = backend_.run(job);
-        else
-            sums = backend_.run(call::job_pair<std::remove_cvref_t<decltype(*before)>, decltype(job)>{*before, job});
-        return call::result_of(sums, totals, job.denominator);
-    }
-
-    template <class Student, class Teacher, class Destination, class Rows>
-    auto device_call_of(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
-                        loss_result* result) const {
-        call::device_call<Objective, Reduction, Student, Teacher, Destination, Caps> call{
-            .objective = objective_,
-            .reduction = reduction_,
-            .softmax_temperature = temperature_,
-            .in = in,
-            .caps = caps_,
-            .destination = destination,
-            .result = result,
-            .needed = detail::needed_fields(objective_)};
-        if constexpr (std::is_same_v<typename Rows::element_type, float>)
-            call.row_losses_narrow = row_losses.data();
-        else
-            call.row_losses_wide = row_losses.data();
-        return call;
+        auto call = call_of(in, destination, row_losses);
+        const row_totals totals = call.weigher().totals();
+        call.denominator = totals.active_rows == 0 ? 0.0 : reduction_.denominator(totals);
+        const call::row_sums sums = [&] {
+            if constexpr (std::is_same_v<Before, std::nullptr_t>)
+                return backend_.run(call);
+            else
+                return backend_.run(
+                    call::call_beside<std::remove_cvref_t<decltype(*before)>, decltype(call)>{*before, call});
+        }();
+        return call::result_of(sums, totals, call.denominator);
     }
 
     template <class Student, class Teacher, class Destination, class Rows>
     void enqueue(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses,
                  loss_result* result) const {
-        const auto call = device_call_of(in, destination, row_losses, result);
+        auto call = call_of(in, destination, row_losses);
+        call.result = result;
         std::string error = error_of(in, destination, row_losses);
         if (error.empty() && result == nullptr) error = "the result is a null pointer";
         if (error.empty() && !backend_.memory.is_stream_ordered)
             error = detail::workspace_error(backend_.memory.data, backend_.memory.bytes, Backend::workspace_bytes(call));
         if (!error.empty()) return report_error(error);
         backend_.enqueue(call);
+    }
+
+    template <class Student, class Teacher, class Destination, class Rows>
+    auto call_of(const batch<Student, Teacher>& in, const Destination& destination, const Rows& row_losses) const {
+        static_assert(logit_element<Student> && logit_element<Teacher>,
+                      "distill: logits are stored as float, double, or a 16-bit floating-point type");
+        using call_type = call::checked_call<Objective, Reduction, Student, Teacher, Destination, Caps>;
+        if constexpr (call_type::writes)
+            static_assert(logit_element<typename call_type::gradient_type>,
+                          "distill: the gradient is written as float, double, or a 16-bit floating-point type, not const");
+        return call_type{.objective = objective_,
+                         .reduction = reduction_,
+                         .softmax_temperature = temperature_,
+                         .temperatures = row::group_temperatures(objective_, temperature_),
+                         .in = in,
+                         .caps = caps_,
+                         .destination = destination,
+                         .row_losses = row_losses,
+                         .needed = detail::needed_fields(objective_)};
     }
 
     template <class Student, class Teacher, class Destination, class Rows>

@@ -1,4 +1,4 @@
-// A backend runs one generic row program: it has `run(job) const`.
+// A backend runs one generic row program: it has `run(call) const`.
 #include <distill/backend/reference.hpp>
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/loss.hpp>
@@ -6,8 +6,8 @@
 
 struct mine {
 #if defined(DISTILL_TEST_GOOD_TWIN)
-    template <class Job>
-    distill::call::row_sums run(const Job&) const {
+    template <class Call>
+    distill::call::row_sums run(const Call&) const {
         return {};
     }
 #endif

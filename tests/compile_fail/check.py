@@ -1,4 +1,4 @@
-"""Compiles a wrong composition and its good pack_pair, syntax only.
+"""Compiles a wrong composition and its good twin, syntax only.
 
 usage: check.py SOURCE COMPILER FLAGS...
 
@@ -36,7 +36,7 @@ def problems_of(source, command):
         yield "has no `// expect:` comment", ""
     status, output = compile_source([*command, "-DDISTILL_TEST_GOOD_TWIN"], source)
     if status != 0 or output.strip():
-        yield "the good pack_pair does not compile cleanly", output
+        yield "the good twin does not compile cleanly", output
     status, output = compile_source(command, source)
     if status == 0:
         yield "the wrong composition compiles", output

@@ -19,8 +19,8 @@ const std::string accepted = "accepted";
 struct recorder {
     bool* reached;
 
-    template <class Job>
-    distill::call::row_sums run(const Job&) const {
+    template <class Call>
+    distill::call::row_sums run(const Call&) const {
         *reached = true;
         return {};
     }

@@ -6,7 +6,7 @@
 #include <distill/backend/cuda/grid.cuh>
 #include <distill/backend/cuda/kernels.cuh>
 #include <distill/backend/cuda/workspace.cuh>
-#include <distill/call/device_call.hpp>
+#include <distill/call/checked_call.hpp>
 
 #include <cuda_runtime.h>
 
@@ -73,7 +73,7 @@ private:
     /// The last attempt, which is the first to fail.
     template <class Call>
     attempt enqueue_kernels(const Call& call, void* memory_of_call) const {
-        using real = std::conditional_t<call::any_double<typename Call::job_type>, double, float>;
+        using real = std::conditional_t<call::any_double<Call>, double, float>;
         constexpr int lanes = device::lanes_of<Call, real>;
         constexpr std::ptrdiff_t warps = device::threads_of_warps / device::warp_size;
         auto* const space = static_cast<unsigned char*>(memory_of_call);

@@ -5,7 +5,7 @@
 #include <distill/backend/scratch.hpp>
 #include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/team.hpp>
-#include <distill/call/row_loop.hpp>
+#include <distill/call/checked_call.hpp>
 
 #include <array>
 #include <concepts>
@@ -37,19 +37,19 @@ struct eigen {
         : executor(std::move(e)), scratch(std::move(s)), widest(limit) {}
     constexpr explicit eigen(instruction_set limit) requires std::default_initializable<Executor> : widest(limit) {}
 
-    template <class Job>
-    call::row_sums run(const Job& job) const {
-        const call::row_blocks blocks{job.in.student.rows};
+    template <class Call>
+    call::row_sums run(const Call& call) const {
+        const call::row_blocks blocks{call.in.student.rows};
         std::array<call::row_sums, static_cast<std::size_t>(call::max_blocks)> of_block;
         executor(blocks.count(), [&](std::ptrdiff_t b) {
-            using loop = block_loop<Job>;
+            using loop = block_loop<Call>;
             void* row = nullptr;
-            if constexpr (Job::keeps_derivatives) {
-                const auto bytes = static_cast<std::size_t>(job.in.student.vocabulary) * sizeof(typename loop::real);
+            if constexpr (Call::keeps_derivatives) {
+                const auto bytes = static_cast<std::size_t>(call.in.student.vocabulary) * sizeof(typename loop::real);
                 row = scratch(bytes);
                 if (row == nullptr) row = thread_scratch{}(bytes);
             }
-            simd::dispatch(widest, loop{job, blocks.begin(b), blocks.end(b), static_cast<typename loop::real*>(row),
+            simd::dispatch(widest, loop{call, blocks.begin(b), blocks.end(b), static_cast<typename loop::real*>(row),
                                         of_block[static_cast<std::size_t>(b)]});
         });
         call::row_sums sums;
@@ -58,10 +58,10 @@ struct eigen {
     }
 
 private:
-    template <class Job>
+    template <class Call>
     struct block_loop {
-        using real = std::conditional_t<call::any_double<Job>, double, float>;
-        const Job& job;
+        using real = std::conditional_t<call::any_double<Call>, double, float>;
+        const Call& call;
         std::ptrdiff_t begin, end;
         real* row_scratch;
         call::row_sums& sums;
@@ -69,7 +69,7 @@ private:
         template <int Bytes>
         DISTILL_INLINE void operator()() const {
             const simd::team<real, Bytes / static_cast<int>(sizeof(real))> team{{}, row_scratch};
-            sums = job.run(team, begin, end);
+            sums = call.run(team, begin, end);
         }
     };
 };

@@ -1,7 +1,7 @@
 /// The reference backend: double arithmetic, one lane, no third party. Slow, plain, and what the others are held to.
 #pragma once
 
-#include <distill/call/row_loop.hpp>
+#include <distill/call/row_sums.hpp>
 #include <distill/core/scalar.hpp>
 #include <distill/row/element.hpp>
 #include <distill/row/single_thread.hpp>
@@ -64,12 +64,12 @@ struct single_lane : row::single_thread {
 
 /// The oracle: every contract holds on it, at double precision whatever the element types.
 struct reference {
-    template <class Job>
-    constexpr call::row_sums run(const Job& job) const {
-        const call::row_blocks blocks{job.in.student.rows};
+    template <class Call>
+    constexpr call::row_sums run(const Call& call) const {
+        const call::row_blocks blocks{call.in.student.rows};
         call::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b)
-            sums = sums + job.run(detail::single_lane{}, blocks.begin(b), blocks.end(b));
+            sums = sums + call.run(detail::single_lane{}, blocks.begin(b), blocks.end(b));
         return sums;
     }
 };

@@ -21,9 +21,8 @@ struct row_shape {
 
 /// A thread's load is 16 bytes of the student's logits, of narrower ones than double two elements where sums run in double.
 template <class Call, class Real>
-inline constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) > sizeof(float)
-                                                          ? sizeof(Real)
-                                                          : sizeof(typename Call::job_type::student_type));
+inline constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) > sizeof(float) ? sizeof(Real)
+                                                                                   : sizeof(typename Call::student_type));
 
 /// More than a grid has are refused by the launch.
 constexpr unsigned blocks(std::ptrdiff_t wanted) {

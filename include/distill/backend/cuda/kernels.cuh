@@ -4,7 +4,8 @@
 #include <distill/backend/cuda/grid.cuh>
 #include <distill/backend/cuda/row_team.cuh>
 #include <distill/backend/cuda/workspace.cuh>
-#include <distill/call/device_call.hpp>
+#include <distill/call/checked_call.hpp>
+#include <distill/call/readable_row.hpp>
 #include <distill/call/row_loop.hpp>
 
 #include <cstddef>
@@ -91,24 +92,23 @@ DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t r
     }
 }
 
-template <class Team, class Job>
-DISTILL_INLINE bool allows_vectors(const Team& team, const Job& job, std::ptrdiff_t row) {
-    bool allowed = team.allows_vectors(job.in.student.row(row)) &&
-                   (job.in.teacher.absent() || team.allows_vectors(job.in.teacher.row(row)));
-    if constexpr (!std::is_same_v<decltype(job.destination), row::no_gradient>)
-        allowed = allowed && team.allows_vectors(job.destination.view.row(row));
+template <class Team, class Call>
+DISTILL_INLINE bool allows_vectors(const Team& team, const Call& call, std::ptrdiff_t row) {
+    bool allowed = team.allows_vectors(call.in.student.row(row)) &&
+                   (call.in.teacher.absent() || team.allows_vectors(call.in.teacher.row(row)));
+    if constexpr (Call::writes) allowed = allowed && team.allows_vectors(call.destination.view.row(row));
     return allowed;
 }
 
 /// Rows whose tokens would fill a block's shared memory have a block each.
 template <class Call>
-inline constexpr unsigned max_rows_in_block = Call::has_token_sets ? 1 : threads_of_warps / warp_size;
+inline constexpr unsigned max_rows_in_block = Call::traits::token_set_terms > 0 ? 1 : threads_of_warps / warp_size;
 
 /// How many loads of a thread are under way in a sweep that evaluates terms. The numbers in between stand in registers at the same
 /// time: those of eight entries of one term, of four of a sum. Without a term over the vocabulary there are few.
 template <int Lanes, class Call>
 constexpr int loads_of_terms() {
-    constexpr int of_four_lanes = Call::vocabulary_terms == 0 ? 4 : Call::vocabulary_terms == 1 ? 2 : 1;
+    constexpr int of_four_lanes = Call::traits::vocabulary_terms == 0 ? 4 : Call::traits::vocabulary_terms == 1 ? 2 : 1;
     return Lanes > 4 && of_four_lanes > 1 ? of_four_lanes / 2 : of_four_lanes;
 }
 
@@ -117,41 +117,41 @@ constexpr int loads_of_terms() {
 /// no more than 128: those that sum in double, load more than four elements at a time, evaluate more terms, or fit terms to the
 /// row, which is a sweep with terms of its own.
 template <class Real, int Lanes, class Call>
-inline constexpr bool shares_registers = sizeof(Real) == sizeof(float) && Lanes <= 4 && Call::vocabulary_terms <= 3 &&
-                                         !Call::fits_terms_to_row;
+inline constexpr bool shares_registers =
+    sizeof(Real) == sizeof(float) && Lanes <= 4 && Call::traits::vocabulary_terms <= 3 &&
+    !Call::traits::has_row_dependent_terms;
 
 /// A row for every warp of the block's y dimension, for every block, or for `blocks_of_row` of them.
 template <class Real, int Lanes, class Call>
 __global__ void __launch_bounds__(max_threads, shares_registers<Real, Lanes, Call> ? 2 : 1)
     run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
-    DISTILL_STATIC_SHARED(in_common, typename Call::common_type[max_rows_in_block<Call>]);
+    DISTILL_STATIC_SHARED(in_common, row::single_entries<typename Call::traits>[max_rows_in_block<Call>]);
     const std::ptrdiff_t row = std::ptrdiff_t{blockIdx.x / blocks_of_row} * blockDim.y + threadIdx.y;
     if (row >= call.in.student.rows) return;  // a warp's row in a block of several
     const launched<Call> at{call, workspace};
     const call_totals totals = at.totals();
-    const auto job = call.with_denominator(totals.denominator);
     row_team<Real, Lanes, loads_of_terms<Lanes, Call>()> team{in_block, in_common + threadIdx.y,
                                                               blocks_of_row == 1 ? nullptr : at.exchanges() + row,
                                                               blocks_of_row, blockIdx.x % blocks_of_row};
-    team.loads_vectors = allows_vectors(team, job, row);
+    team.loads_vectors = allows_vectors(team, call, row);
     call::row_sums sums;
     double loss = quiet_nan();
     if (totals.offsets_in_order && call::is_readable(team, call, row)) {
-        const double own = job.weigher.own_weight(row);
+        const double own = call.weigher().own_weight(row);
         const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
-        const row::row_outcome outcome = call::run_row(team, job, row, weight);
+        const row::row_outcome outcome = call::run_row(team, call, row, own, weight, totals.denominator);
         if (outcome.finite) loss = outcome.loss;
         sums = call::sums_of_row(outcome, weight);
     } else {
         sums.nonfinite_rows = 1;
-        call::fill_gradient(team, job, row, quiet_nan());
+        call::fill_gradient(team, call, row, quiet_nan());
     }
     team.loads_vectors = false;
-    call::fill_padding(team, job, row);
+    call::fill_padding(team, call, row);
     if (!team.leads()) return;
     at.records()[row] = sums;
-    job.store_row_loss(row, loss);
+    call.row_losses.store(row, loss);
 }
 
 /// One block: the rows' records, a thread's rows first, then the threads in the order of the block's sum.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <distill/backend/cuda/row_team.cuh>
-#include <distill/call/device_call.hpp>
+#include <distill/call/checked_call.hpp>
 #include <distill/core/reduction.hpp>
 
 #include <cstddef>

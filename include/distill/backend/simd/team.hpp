@@ -27,7 +27,7 @@ struct team : row::single_thread {
     /// Lanes of both registers.
     static constexpr int lanes = 2 * Width;
 
-    Float* row_scratch;  ///< as long as the vocabulary; null where the job keeps nothing
+    Float* row_scratch;  ///< as long as the vocabulary; null where the call keeps nothing
 
     [[nodiscard]] DISTILL_INLINE Float* scratch() const { return row_scratch; }
 
