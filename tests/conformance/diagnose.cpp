@@ -158,6 +158,40 @@ TEST_CASE("beside a loss, diagnosis, loss and gradient are bit for bit those of 
     });
 }
 
+namespace {
+
+// Counts how often a sequence's weight is summed: once for each time that its factor is asked for.
+struct counting_mean {
+    static constexpr bool needs_sequences = true;
+    static inline std::ptrdiff_t sums = 0;
+
+    double sequence_factor(double weight) const {
+        ++sums;
+        return 1.0 / weight;
+    }
+    double denominator(const distill::row_totals& totals) const { return static_cast<double>(totals.active_sequences); }
+};
+
+}  // namespace
+
+TEST_CASE("a sequence's weight is summed once for each block of its rows, beside a diagnosis too") {
+    const std::ptrdiff_t rows = 4 * distill::call::max_blocks, vocabulary = 3;
+    const std::vector<float> logits(static_cast<std::size_t>(rows * vocabulary), 1.0f);
+    std::vector<float> gradient(logits.size());
+    std::vector<distill::row_diagnosis> found(static_cast<std::size_t>(rows));
+    const std::vector<std::int64_t> offsets{0, rows};
+    const distill::batch<float> in{.student = {logits.data(), rows, vocabulary},
+                                   .teacher = {logits.data(), rows, vocabulary},
+                                   .sequence_offsets = offsets};
+    const distill::loss f{distill::forward_kl{}, distill::eigen{}, counting_mean{}};
+    counting_mean::sums = 0;
+    f(in, {gradient.data(), rows, vocabulary});
+    CHECK(counting_mean::sums == distill::call::max_blocks);
+    counting_mean::sums = 0;
+    distill::diagnose(f, in, {gradient.data(), rows, vocabulary}, std::span(found));
+    CHECK(counting_mean::sums == distill::call::max_blocks);
+}
+
 TEST_CASE("a batch without tokens has no statistics of tokens") {
     example e = make_example("diagnosis without tokens", 3, 20);
     auto in = e.batch();

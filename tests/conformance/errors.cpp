@@ -317,6 +317,9 @@ TEST_CASE("sequence offsets that do not cover the rows in order are refused") {
     auto in = e.batch();
     in.sequence_offsets = distill::row_indices(static_cast<const std::int32_t*>(nullptr), 2);
     CHECK(refusal(distill::forward_kl{}, in) == "batch.sequence_offsets has a null pointer");
+    const std::vector<std::int64_t> before{0, 2, rows};
+    in.sequence_offsets = distill::row_indices(before.data() + 2, -2);
+    CHECK(refusal(distill::forward_kl{}, in) == "batch.sequence_offsets has -2 elements, expected at least 1");
 }
 
 TEST_CASE("weights that are negative or not finite are refused") {
@@ -397,6 +400,10 @@ TEST_CASE("top tokens that are no set of tokens with log-probabilities are refus
     CHECK(found() == "batch.top_tokens has 7 elements, expected 1 to 256 for each of the 4 rows of batch.student");
     ids.resize(4 * 257), log_probs.resize(4 * 257);
     CHECK(found() == "batch.top_tokens has 1028 elements, expected 1 to 256 for each of the 4 rows of batch.student");
+    in.top_tokens = distill::row_indices(ids.data() + 8, -8);
+    in.top_log_probs = distill::row_values(log_probs.data() + 8, -8);
+    CHECK(refusal(distill::top_forward_kl<>{}, in) ==
+          "batch.top_tokens has -8 elements, expected 1 to 256 for each of the 4 rows of batch.student");
     in.top_tokens = distill::row_indices(static_cast<const std::int32_t*>(nullptr), 8);
     CHECK(refusal(distill::top_forward_kl<>{}, in) == "batch.top_tokens or batch.top_log_probs is a null pointer");
 }

@@ -187,7 +187,7 @@ inline void check_top_token_arrays(call_checker& check, const row_indices& ids, 
     check.alignment("batch.top_log_probs", log_probs);
     check.require(ids.size() == log_probs.size(),
                   {"batch.top_log_probs has ", log_probs.size(), " elements, batch.top_tokens has ", ids.size()});
-    check.require(rows > 0 && ids.size() % rows == 0 && ids.size() / rows <= largest_token_set,
+    check.require(rows > 0 && ids.size() > 0 && ids.size() % rows == 0 && ids.size() / rows <= largest_token_set,
                   {"batch.top_tokens has ", ids.size(), " elements, expected 1 to ", largest_token_set, " for each of the ",
                    rows, " rows of batch.student"});
 }
@@ -195,6 +195,7 @@ inline void check_top_token_arrays(call_checker& check, const row_indices& ids, 
 inline void check_offsets(call_checker& check, const row_indices& offsets, std::ptrdiff_t rows) {
     constexpr std::string_view name = "batch.sequence_offsets";
     if (offsets.empty() || !check.require(!offsets.dangling(), {name, " has a null pointer"})) return;
+    if (!check.require(offsets.size() >= 1, {name, " has ", offsets.size(), " elements, expected at least 1"})) return;
     check.alignment(name, offsets);
     if (!check.fine() || !check.require(offsets[0] == 0, {name, " starts at ", offsets[0], ", expected 0"})) return;
     const std::ptrdiff_t last = offsets.size() - 1;
