@@ -306,6 +306,14 @@ def contributing_is_short(tree):
         yield path, LONGEST_CONTRIBUTING + 1, f"CONTRIBUTING.md has at most {LONGEST_CONTRIBUTING} lines"
 
 
+def the_map_names_every_room(tree):
+    page = tree.root / "docs" / "architecture.md"
+    rooms = re.findall(r"`([a-z_]+)/`", page.read_text()) if page.exists() else []
+    for folder in sorted(path.name for path in tree.folder.iterdir() if path.is_dir()) if tree.folder.exists() else []:
+        if folder in LAYERS and folder not in rooms:
+            yield page, 1, f"docs/architecture.md names every room: {folder}/ is missing"
+
+
 RULES = (
     includes_are_spelled_from_the_root,
     a_header_includes_lower_layers_only,
@@ -320,6 +328,7 @@ RULES = (
     nothing_is_unfinished_or_tied_to_a_machine,
     links_lead_somewhere,
     contributing_is_short,
+    the_map_names_every_room,
 )
 
 

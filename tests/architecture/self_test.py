@@ -34,6 +34,7 @@ def header(*includes, body=""):
 CLEAN = {
     "CONTRIBUTING.md": "# Contributing\n",
     "README.md": "[objectives](docs/objectives.md), `[&](auto e)`, [elsewhere](https://example.org)\n```cpp\n[&](x)\n```\n",
+    "docs/architecture.md": "`backend/` `composition/` `core/` `divergence/` `interop/` `objective/` `reduction/` `row/` `token/` `training/`\n",
     "docs/objectives.md": "[back](../README.md#top)\n",
     "include/distill/backend/eigen.hpp": header("<distill/backend/simd/pack.hpp>", "<distill/row/softmax.hpp>",
                                                 body="struct eigen {};\n"),
@@ -72,6 +73,9 @@ PLANTED = {
         {D + "loss.hpp": header("<distill/backend/eigen.hpp>", body="class loss {};\n")}, D + "loss.hpp:3: ",
         "lower layers only"),
     "an unknown folder": ({D + "extras/tool.hpp": header()}, D + "extras/tool.hpp:1: ", "table of layers"),
+    "a room that the map does not have": (
+        {"docs/architecture.md": "`backend/` `composition/` `core/` `divergence/` `interop/` `objective/` `reduction/` `row/` `token/`\n"},
+        "docs/architecture.md:1: ", "training/ is missing"),
     "a cycle": (
         {D + "core/entry.hpp": header("<distill/core/view.hpp>")}, D + "core/view.hpp:3: ", "no cycle"),
     "quotes": ({D + "core/view.hpp": header('"term.hpp"')}, D + "core/view.hpp:3: ", "angle brackets"),
