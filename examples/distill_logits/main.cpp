@@ -75,6 +75,7 @@ std::vector<rollout> bundled() {
     const std::string folder = DISTILL_DATA_DIR "/smollm2/";
     const logits student = read_logits(folder + "student.npy");
     const auto tokens = read_tokens(folder + "tokens.npy");
+    std::printf("Rows 10 to 19 are chosen for a low p(y*) in the large gap: a mean over the rows is not the rollouts'.\n");
     return {
         {"small gap (the student is the teacher, quantised further)", student, read_logits(folder + "teacher_small_gap.npy"),
          tokens},
