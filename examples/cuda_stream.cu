@@ -2,6 +2,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <distill/backend/cuda.cuh>
 #include <distill/divergence/jensen_shannon.hpp>
 #include <distill/divergence/reverse_kl.hpp>
@@ -9,7 +10,7 @@
 #include <distill/reduction/token_mean.hpp>
 #include <vector>
 
-// Stops with CUDA's words where a call of its fails.
+// Prints CUDA's message and ends the program where one of its calls fails.
 void check(cudaError_t status) {
     if (status == cudaSuccess) return;
     std::printf("%s\n", cudaGetErrorString(status));

@@ -3,7 +3,6 @@
 #include <distill/distill.hpp>
 #include <vector>
 
-// [custom divergence]
 struct squared_hellinger : distill::term<squared_hellinger> {
     template <class T>
     constexpr distill::summand<T> operator()(const distill::entry<T>& e) const {
@@ -11,7 +10,6 @@ struct squared_hellinger : distill::term<squared_hellinger> {
         return {.value = T(0.5) * d * d, .dlogp = T(0.5) * sqrt(e.p) * d};
     }
 };
-// [custom divergence]
 
 // The value alone: the library differentiates it with a dual number.
 struct triangular_discrimination : distill::term<triangular_discrimination> {

@@ -15,6 +15,7 @@ int main() {
     distill::spread_over_rows(of_rollout, offsets, std::span(advantages));
     distill::spread_over_rows(rewards, offsets, std::span(reward_of_row));
 
+    // The batch refers to the coefficients: each call below reads what they hold by then.
     const distill::batch<float> in{.student = {student.data(), rows, vocabulary},
                                    .tokens = tokens,
                                    .teacher_tokens = teacher_tokens,

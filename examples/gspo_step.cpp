@@ -11,7 +11,7 @@ int main() {
     const std::vector<double> student{2, 1, 0, 0, 0, 3, 1, 0, 1, 1, 1, 1, 0, 0, 0, 4, 1, 2, 0, 0};
     const std::vector<std::int32_t> tokens{0, 1, 2, 3, 0}, offsets{0, 3, 5};
     const std::vector<double> old_log_probs{-0.4950, -0.2125, -1.3868, -0.0540, -1.4955};
-    const std::vector<double> of_rollout{0.7, -0.7};
+    const std::vector<double> of_rollout{0.7, -0.7};  // each rollout's advantage within its group
     std::vector<double> advantages(rows), gradient(student.size());
     distill::spread_over_rows(of_rollout, offsets, std::span(advantages));
     const distill::logits_view<const double> z(student.data(), rows, vocabulary);
@@ -29,6 +29,7 @@ int main() {
                                     .advantages = advantages,
                                     .sequence_offsets = offsets,
                                     .sequence_log_ratios = log_ratios};
+    // A row is clipped where its sequence's ratio is beyond 1 - 3e-4 or 1 + 4e-4, the default bounds.
     const distill::loss f{distill::sequence_surrogate{}, distill::eigen{}, distill::sequence_mean{}};
     const auto r = f(in, {gradient.data(), rows, vocabulary});
     std::printf("log s  % .6f  % .6f\n", log_ratios[0], log_ratios[3]);

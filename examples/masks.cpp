@@ -29,6 +29,7 @@ int main() {
     const auto by_label = f(distill::batch<float>{.student = z, .labels = labels, .sequence_offsets = offsets});
     std::printf("masked by label   %.6f over %td rows\n", by_label.value, by_label.active_rows);
 
+    // Where the weight is 0 any token will do as a label.
     for (auto& label : labels) label = label < 0 ? 0 : label;
     const auto by_weight =
         f(distill::batch<float>{.student = z, .weights = weights, .labels = labels, .sequence_offsets = offsets});

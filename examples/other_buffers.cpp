@@ -1,5 +1,5 @@
 // The same logits from a padded vector, an Eigen block, an xtensor view, a DLPack tensor, a tensor class with the members of
-// std::mdspan, and as bfloat16: no copy is made of any.
+// std::mdspan, and a bfloat16 buffer. The library copies none of them.
 #include <dlpack/dlpack.h>
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 #include <xtensor/xtensor.hpp>
 #include <xtensor/xview.hpp>
 
-// A tensor class of your own is an mdspan to the library when it answers as one.
+// A tensor class of your own is taken as an mdspan if it has these members.
 struct my_matrix {
     using element_type = const float;
     static constexpr std::size_t rank() { return 2; }

@@ -4,7 +4,7 @@
 #include <distill/distill.hpp>
 #include <vector>
 
-// One block for each thread that may run rows. A null answer sends the backend to its own scratch.
+// One block, for one thread; each of several threads needs its own. If the call returns null, the backend allocates.
 struct arena {
     std::byte* memory;
     std::size_t size;

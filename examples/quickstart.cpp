@@ -1,3 +1,4 @@
+// The loss and its gradient for a sum of two divergences: two token positions, four tokens in the vocabulary.
 #include <cstdio>
 #include <distill/distill.hpp>
 #include <vector>

@@ -1,4 +1,4 @@
-// A term that depends on its row as a whole: for_row answers the term to use there.
+// A term that depends on its row as a whole: for_row returns the term to use there.
 #include <cmath>
 #include <cstdio>
 #include <distill/distill.hpp>

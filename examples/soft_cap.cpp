@@ -1,4 +1,5 @@
-// A model whose head ends in 30 tanh(x / 30), called on the logits before it: no capped copy, and the gradient is theirs.
+// A model whose head ends in 30 tanh(x / 30), called on the logits before it: no capped copy is made, and
+// the gradient is with respect to them.
 #include <cstdio>
 #include <distill/distill.hpp>
 #include <vector>

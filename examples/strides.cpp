@@ -26,7 +26,7 @@ int main() {
     const distill::batch<Eigen::bfloat16, float> mixed{.student = {narrow, 2, 3}, .teacher = in.teacher};
     std::printf("bfloat16 %.6f\n", f(mixed, {narrow, 2, 3}).value);  // in place
     std::printf("% .6f\n", static_cast<double>(narrow[0]));
-    // A gradient of another type than the student's is spelled.
+    // A gradient of another type than the student's is passed as a logits_view, which names its type.
     const std::vector<Eigen::half> half{Eigen::half(1), Eigen::half(2), Eigen::half(3)};
     std::vector<float> wide(3);
     f(distill::batch<Eigen::half, float>{.student = {half.data(), 1, 3}, .teacher = {teacher.data(), 1, 3}},

@@ -12,7 +12,7 @@ int main() {
     const std::vector<float> old_log_probs{-0.44f, -0.17f, -1.7f, -0.05f, -1.5f};
     const std::vector<std::int32_t> sequence_offsets{0, 3, 5};
 
-    const std::vector<float> rewards{1, 0};  // the verifier's answer per rollout
+    const std::vector<float> rewards{1, 0};  // the verifier's score of each rollout
     std::vector<float> of_rollout(rewards.size());
     distill::group_advantages(rewards, std::vector<std::int32_t>{0, 2}, std::span(of_rollout));
     std::vector<float> advantages(tokens.size());

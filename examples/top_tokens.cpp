@@ -35,7 +35,7 @@ int main() {
     in.advantages = advantages;
     for (const int step : {1, 101, 201}) {
         const double coefficient = distill::linear_annealing{}(step);
-        if (coefficient == 0.0) in.top_tokens = {}, in.top_log_probs = {};  // from here on no teacher is asked
+        if (coefficient == 0.0) in.top_tokens = {}, in.top_log_probs = {};  // from here on no teacher is needed
         const auto objective = distill::clipped_surrogate{} + coefficient * distill::on_top_tokens{distill::forward_kl{}};
         const distill::loss f{objective, distill::eigen{}, distill::token_mean{}};
         std::printf("step %3d  coefficient %.4f  loss %.6f\n", step, coefficient,

@@ -2,13 +2,14 @@
 // and the student lacks has probability 1/2.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <distill/distill.hpp>
 #include <distill/interop/xtensor.hpp>
+#include <limits>
 #include <random>
-#include <span>
-#include <string>
+#include <stdexcept>
 #include <vector>
 
 #include "rollout.hpp"
@@ -19,20 +20,31 @@ namespace escape {
 struct position {
     std::size_t row;
     std::int64_t teacher_token;
-    double epsilon;    // p(y*) at the start
+    double log_p;      // log p(y*) at the start
     double teacher_p;  // q(y*)
 };
 
 // Positions where the student gives the teacher's token less than `below` and the teacher gives it more than 1/2 (else the
-// divergences' own minimum lies under 1/2), the largest epsilon first.
+// divergences' own minimum lies under 1/2), the largest p first. A token that the
+// student masks with -inf is left out: no step changes it. Throws where the teacher is nowhere so sure.
 inline std::vector<position> positions(const rollout& r, double below) {
     std::vector<std::int64_t> wanted;
     for (std::size_t row = 0; row < r.teacher.shape(0); ++row) wanted.push_back(argmax(r.teacher, row));
-    const auto p = probability_of(wanted, r.student), q = probability_of(wanted, r.teacher);
+    const auto log_p = log_probability_of(wanted, r.student), log_q = log_probability_of(wanted, r.teacher);
     std::vector<position> found;
-    for (std::size_t row = 0; row < wanted.size(); ++row)
-        if (p[row] < below && q[row] > 0.5) found.push_back({row, wanted[row], p[row], q[row]});
-    std::sort(found.begin(), found.end(), [](const position& a, const position& b) { return a.epsilon > b.epsilon; });
+    bool any_sure_teacher = false;
+    for (std::size_t row = 0; row < wanted.size(); ++row) {
+        const double q = std::exp(log_q[row]);
+        const bool masked = r.student(row, wanted[row]) == -std::numeric_limits<float>::infinity();
+        any_sure_teacher = any_sure_teacher || q > 0.5;
+        if (log_p[row] < std::log(below) && q > 0.5 && !masked) found.push_back({row, wanted[row], log_p[row], q});
+    }
+    if (!any_sure_teacher)
+        throw std::runtime_error(
+            r.name +
+            ": in no row does the teacher give a token more than 1/2, expected one such row at least: no "
+            "gradient steps are counted; choose positions where the teacher is surer");
+    std::sort(found.begin(), found.end(), [](const position& a, const position& b) { return a.log_p > b.log_p; });
     return found;
 }
 

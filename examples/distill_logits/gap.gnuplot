@@ -1,4 +1,4 @@
-# Draws the histogram of p(y*):  gnuplot -e "table='gap.tsv'; picture='gap.svg'" gap.gnuplot
+# Draws the histogram of p(y*) of the bundled rollouts:  gnuplot -e "table='gap.tsv'; picture='gap.svg'" gap.gnuplot
 set terminal svg size 720,380 dynamic background rgb 'white' font 'Helvetica,14'
 set output picture
 set datafile separator '\t'

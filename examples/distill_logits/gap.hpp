@@ -6,10 +6,9 @@
 #include <cmath>
 #include <cstdio>
 #include <distill/distill.hpp>
-#include <fstream>
 #include <numbers>
+#include <ostream>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "rollout.hpp"
@@ -43,6 +42,7 @@ inline void print(const rollout& r) {
     const distill::diagnosis d = distill::summarize(rows);
     std::printf("\n%s: %td rows, vocabulary %zu\n", r.name.c_str(), d.rows, r.student.shape(1));
     std::printf("  %-22s %10s    %-9s %10s %10s %10s\n", "nats", "mean", "error", "median", "95 %", "largest");
+    if (d.rows == 1) std::printf("  (nan: one row has no standard error)\n");
     print_statistic("forward KL(q||p)", d.forward_kl);
     print_statistic("reverse KL(p||q)", d.reverse_kl);
     print_statistic("Jensen-Shannon 0.5", d.jensen_shannon);
@@ -68,8 +68,7 @@ inline void print(const rollout& r) {
 }
 
 // One line per decade: its exponent, and the rows of each rollout in it.
-inline void write_histogram(const std::string& path, const std::vector<rollout>& rollouts) {
-    std::ofstream file(path);
+inline void write_histogram(std::ostream& file, const std::vector<rollout>& rollouts) {
     std::vector<std::array<int, decades>> counts;
     for (const rollout& r : rollouts) counts.push_back(teacher_token_decades(diagnosed(r)));
     for (std::size_t d = 0; d < decades; ++d) {

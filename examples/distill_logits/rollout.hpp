@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <distill/distill.hpp>
 #include <distill/interop/xtensor.hpp>
@@ -30,11 +29,11 @@ inline std::int64_t argmax(const logits& z, std::size_t row) {
     return std::max_element(begin, begin + z.shape(1)) - begin;
 }
 
-// The probability that a model gives to one token per row.
-inline std::vector<double> probability_of(const std::vector<std::int64_t>& tokens, const logits& z) {
-    std::vector<double> losses(tokens.size());
+// The log-probability that a model gives to one token per row.
+inline std::vector<double> log_probability_of(const std::vector<std::int64_t>& tokens, const logits& z) {
+    std::vector<double> result(tokens.size());
     const distill::loss f{distill::cross_entropy{}, distill::eigen{}, distill::token_mean{}};
-    f.per_token(distill::batch<float>{.student = distill::view_of(z), .labels = tokens}, std::span(losses));
-    for (double& l : losses) l = std::exp(-l);
-    return losses;
+    f.per_token(distill::batch<float>{.student = distill::view_of(z), .labels = tokens}, std::span(result));
+    for (double& l : result) l = -l;
+    return result;
 }
