@@ -9,7 +9,7 @@ respect to the student's logits. GB/s counts every input read once and the gradi
 that speed over that of a copy from device to device of the same buffers. Before it is timed, a peer's loss and gradient are
 compared with PyTorch's in double.
 
-What is not here is not measured, and the table and the JSON say so. The JSON is google-benchmark's, written anew after every shape;
+What is not here is not measured, and the table and the JSON say so. The JSON is google-benchmark's, written anew after every run;
 its context has what is left out, and why. The exit status is 77 where nothing was measured, or nothing compared.
 Facts of Liger-Kernel are those of src/liger_kernel/transformers/jsd.py and kl_div.py (linkedin/Liger-Kernel, 1a09b04, 0e29a03): both
 take log-probabilities, the student's first, in LigerJSD's letters q; LigerJSD is the mean over rows, and its beta the teacher's weight.
@@ -23,6 +23,7 @@ import sys
 import time
 
 SKIPPED = 77
+BEGIN = time.monotonic()  # before PyTorch is loaded, which takes its time
 TEACHER_WEIGHT = 0.5
 VOCABULARIES = (1000, 32000, 128256, 151936, 262144)
 ROWS = (1, 8, 64, 1024, 4096)
@@ -169,14 +170,23 @@ def line(name, counters):
 
 
 class Results:
-    """The runs so far, and until when another begins."""
+    """The runs so far, in the file that they are kept in, and until when another begins."""
 
     def __init__(self, context, path, seconds):
         self.context, self.path, self.runs = context, path, []
-        self.end = math.inf if seconds is None else time.monotonic() + seconds
+        self.end = math.inf if seconds is None else BEGIN + seconds
 
     def add(self, name, counters):
-        self.runs.append({"name": name, **({"error_occurred": True, "error_message": counters} if isinstance(counters, str) else counters)})
+        failed = {"error_occurred": True, "error_message": counters}
+        self.runs.append({"name": name, **(failed if isinstance(counters, str) else counters)})
+        self.write()
+
+    def begins_another(self):
+        if time.monotonic() <= self.end:
+            return True
+        self.context["not begun in time"] = self.context.get("not begun in time", 0) + 1
+        self.write()
+        return False
 
     def write(self):
         if self.path is not None:
@@ -208,9 +218,8 @@ def measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results
             results.add(f"{question}/{name}", "CUDA out of memory")
         return
     for name, losses, objective, _ in names:
-        if time.monotonic() > results.end:
+        if not results.begins_another():
             print(line(name, "left out: the time is over"))
-            results.context["not begun in time"] = results.context.get("not begun in time", 0) + 1
             continue
         try:
             apart = difference(torch, objective, losses[objective], z, w)
@@ -224,7 +233,6 @@ def measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results
         results.add(f"{question}/{name}", counters)
         print(line(name, counters), flush=True)
         torch.cuda.empty_cache()
-    results.write()
 
 
 def measure_all(torch, wanted, out, seconds):

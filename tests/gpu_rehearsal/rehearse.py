@@ -3,6 +3,8 @@
 usage: rehearse.py WITH_DEVICE TEST_CUDA BENCH_CUDA CUDA_STREAM BACKEND_SWITCH
 """
 
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -10,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMAND, PAGE = ROOT / "tests/gpu/gpu.py", ROOT / "bench/cuda/page.py"
@@ -21,6 +25,10 @@ AT = {"with_device": "tests/gpu/with_device", "test_gpu": "tests/gpu/test_gpu", 
       "bench_cuda": "bench/cuda/bench_cuda", "gpu_cuda_stream": "tests/gpu/gpu_cuda_stream",
       "gpu_backend_switch": "tests/gpu/gpu_backend_switch"}
 
+PASSES = """#!/bin/sh
+echo '[doctest] test cases:  2 |  2 passed | 0 failed | 0 skipped'
+echo '[doctest] assertions: 10 | 10 passed | 0 failed |'
+"""
 FAILING_CASE = """#!/bin/sh
 echo 'TEST CASE:  streams keep apart'
 echo '[doctest] test cases:  2 |  1 passed | 1 failed | 0 skipped'
@@ -30,6 +38,14 @@ exit 1
 NO_CASE = """#!/bin/sh
 echo '[doctest] test cases:  0 |  0 passed | 0 failed | 9 skipped'
 echo '[doctest] assertions:  0 |  0 passed | 0 failed |'
+"""
+MEASURES = """#!/bin/sh
+for word; do
+    case $word in --benchmark_out=*)
+        echo '{"context": {"device": "a device"}, "benchmarks": [{"name": "float, 8 x 1000/forward_kl/manual_time",
+               "us/call": 12.5, "ns/entry": 0.5, "GB/s": 100.0, "of copy": 0.25}]}' >"${word#*=}" ;;
+    esac
+done
 """
 CRASHES = "#!/bin/sh\nkill -SEGV $$\n"
 HANGS = "#!/bin/sh\nsleep 1000\n"
@@ -50,8 +66,10 @@ columns = {"us/call": 12.5, "ns/entry": 0.5, "GB/s": 100.0, "of copy": 0.25}
 name = "float, 8 x 1000/forward_kl, "
 runs = [{"name": name + "PyTorch", **columns},
         {"name": name + "torch.compile", "error_occurred": True, "error_message": MESSAGE}]
-json.dump({"context": {"device": "a device", "left out": {"Liger-Kernel": "not installed: no module"}}, "benchmarks": runs}, open(out, "w"))
+with open(out, "w") as file:
+    json.dump({"context": {"device": "a device", "left out": {"Liger-Kernel": "not installed: no module"}}, "benchmarks": runs}, file)
 """
+SLOW = "import time\ntime.sleep(1000)\n"
 
 
 def program(path, text):
@@ -67,12 +85,16 @@ class Rehearsal(unittest.TestCase):
         self.build = self.folder / "build"
         self.build.mkdir()
 
-    def prepare(self, unbuilt=(), **instead):
-        """A build whose programs are the emulation's, but for those of `instead`; those of `unbuilt` do not compile."""
-        lines = ["rule link", "  command = mkdir -p $$(dirname $out) && ln -sf $in $out", "rule fails", "  command = false"]
+    def prepare_quick(self, **instead):
+        self.prepare(**{"test_gpu": PASSES, "test_gpu_catalogue": PASSES, "bench_cuda": MEASURES, **instead})
+
+    def prepare(self, unbuilt=(), rule="fails", **instead):
+        """A build whose programs are the emulation's, but for those of `instead`; those of `unbuilt` do not compile, or for ever."""
+        lines = ["rule link", "  command = mkdir -p $$(dirname $out) && ln -sf $in $out", "rule fails", "  command = false",
+                 "rule hangs", "  command = echo $$$$ >compiler; exec sleep 1000"]
         for target, at in AT.items():
             source = PROGRAMS[target] if target not in instead else program(self.folder / target, instead[target])
-            lines += [f"build {at}: {'fails' if target in unbuilt else 'link'} {source}", f"build {target}: phony {at}"]
+            lines += [f"build {at}: {rule if target in unbuilt else 'link'} {source}", f"build {target}: phony {at}"]
         (self.build / "build.ninja").write_text("\n".join(lines) + "\n")
 
     def command(self, *arguments, path=None):
@@ -135,6 +157,61 @@ class Rehearsal(unittest.TestCase):
         self.assertEqual(self.found["peers"]["PyTorch"], "measured")
         self.assertEqual(self.found["peers"]["Liger-Kernel"], "left out: not installed: no module")
 
+    def test_the_python_peers_keep_what_they_have_after_every_run(self):
+        sys.path.insert(0, str(PAGE.parent))
+        import peers
+
+        class Logits:
+            def __add__(self, other):
+                return self
+
+            def __rmul__(self, scale):
+                return self
+
+            def to(self, dtype):
+                return self
+
+            def element_size(self):
+                return 4
+
+        class NoMemory(Exception):
+            pass
+
+        def made(rows, *_, **__):
+            if rows == 4096:
+                raise NoMemory
+            return Logits()
+
+        def measured(torch, work, *_):
+            if work() == "too much":
+                raise NoMemory("CUDA out of memory. Tried to allocate 2 GiB")
+            return {"us/call": 1.0, "ns/entry": 1.0, "GB/s": 1.0, "of copy": 1.0}
+
+        torch = types.SimpleNamespace(float32=None, randn=made, empty_like=lambda like: like,
+                                      Generator=lambda device: types.SimpleNamespace(manual_seed=lambda seed: None),
+                                      cuda=types.SimpleNamespace(OutOfMemoryError=NoMemory, empty_cache=lambda: None))
+        some = [("PyTorch", {"forward_kl": "right", "reverse_kl": "wrong", "jensen_shannon": "too much"}, None),
+                ("Liger-Kernel", {}, "not installed")]
+        file = self.folder / "peers.json"
+        results = peers.Results({"device": "a device"}, file, None)
+        with unittest.mock.patch.object(peers, "difference", lambda torch, name, loss, z, w: 1.0 if loss == "wrong" else 0.0), \
+             unittest.mock.patch.object(peers, "measure", measured), \
+             unittest.mock.patch.object(peers, "loss_and_gradient", lambda loss, z, w: loss), contextlib.redirect_stdout(io.StringIO()):
+            for rows in (8, 4096):
+                peers.measure_shape(torch, some, "float", rows, 1000, "", results)
+                written = json.loads(file.read_text())
+                self.assertEqual(written["benchmarks"], results.runs)
+            results.end = 0.0
+            peers.measure_shape(torch, some, "float", 8, 32000, "", results)
+        self.assertTrue(results.measured())
+        messages = {run["name"]: run.get("error_message") for run in results.runs}
+        self.assertEqual(messages, {"float, 8 x 1000/forward_kl, PyTorch": None,
+                                    "float, 8 x 1000/reverse_kl, PyTorch": "its answer differs from PyTorch's in double by 1.0e+00",
+                                    "float, 8 x 1000/jensen_shannon, PyTorch": "failed: NoMemory: CUDA out of memory. Tried to allocate 2 GiB",
+                                    **{f"float, 4096 x 1000/{name}, PyTorch": "CUDA out of memory"
+                                       for name in ("forward_kl", "reverse_kl", "jensen_shannon")}})
+        self.assertEqual(json.loads(file.read_text())["context"]["not begun in time"], 3)
+
     # ---- what is missing ----
 
     def test_no_nvcc(self):
@@ -168,7 +245,7 @@ class Rehearsal(unittest.TestCase):
     # ---- what fails ----
 
     def test_a_suite_that_fails_is_named_and_keeps_nothing_from_running(self):
-        self.prepare(test_gpu=FAILING_CASE)
+        self.prepare_quick(test_gpu=FAILING_CASE)
         self.assertEqual(self.measure(), 1)
         self.only_failed(SUITE)
         self.assertEqual(self.why(SUITE), "1 of 2 test cases failed; streams keep apart")
@@ -177,36 +254,47 @@ class Rehearsal(unittest.TestCase):
         self.assertIn(f"| {SUITE} | failed |", (self.folder / "out/gpu.md").read_text())
 
     def test_a_suite_that_crashes_and_one_without_a_case(self):
-        self.prepare(test_gpu=CRASHES, test_gpu_catalogue=NO_CASE)
+        self.prepare_quick(test_gpu=CRASHES, test_gpu_catalogue=NO_CASE)
         self.assertEqual(self.measure(), 1)
         self.only_failed(SUITE, CATALOGUE)
         self.assertEqual(self.why(SUITE), "it ended by SIGSEGV")
         self.assertEqual(self.why(CATALOGUE), "no test case ran")
 
     def test_what_hangs_is_ended_in_time_and_the_rest_runs(self):
-        self.prepare(test_gpu_catalogue=HANGS)
-        self.assertEqual(self.measure(seconds=20, sanitizer=HANGS), 1)
+        self.prepare_quick(test_gpu_catalogue=HANGS)
+        self.assertEqual(self.measure(seconds=20, sanitizer=HANGS, peers=PEERS.replace("MESSAGE", '"out of memory"') + SLOW), 1)
         self.only_failed(CATALOGUE)
         self.assertIn("it had not ended after", self.why(CATALOGUE))
         self.assertEqual(self.outcome("compute-sanitizer memcheck"), "left out")
         self.assertEqual(self.outcome("bench_cuda"), "passed", self.output)
-        self.assertLessEqual(self.found["seconds"], 20)
+        self.assertEqual(self.outcome("Python's peers"), "passed")
+        self.assertIn("it had not ended after", self.why("Python's peers"))
+        self.assertLessEqual(self.found["seconds"], 21)
 
     def test_what_does_not_build(self):
-        self.prepare(unbuilt=("test_gpu_catalogue", "bench_cuda"))
+        self.prepare_quick(unbuilt=("test_gpu_catalogue", "bench_cuda"))
         self.assertEqual(self.measure(), 1)
         self.only_failed("build", CATALOGUE, "bench_cuda")
         self.assertIn("test_gpu_catalogue does not build", self.why("build"))
         self.assertEqual(self.outcome(SUITE), "passed")
 
+    def test_a_build_that_does_not_end_in_time_leaves_no_compiler_behind(self):
+        self.prepare_quick(unbuilt=("test_gpu_catalogue",), rule="hangs")
+        self.assertEqual(self.measure(seconds=8), 1)
+        self.assertIn("test_gpu_catalogue not built in time; it had not ended after", self.why("build"))
+        self.assertEqual(self.why(CATALOGUE), "not built in time")
+        self.assertEqual(self.outcome(SUITE), "passed", self.output)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(int((self.build / "compiler").read_text()), 0)
+
     def test_what_the_sanitizer_finds(self):
-        self.prepare()
+        self.prepare_quick()
         self.assertEqual(self.measure(sanitizer=FINDS), 1)
         self.only_failed("compute-sanitizer racecheck")
         self.assertIn("3 hazards", self.why("compute-sanitizer racecheck"))
 
     def test_benchmarks_that_end_half_way_and_peers_that_differ(self):
-        self.prepare(bench_cuda="#!/bin/sh\necho an illegal memory access was encountered\nexit 1\n")
+        self.prepare_quick(bench_cuda="#!/bin/sh\necho an illegal memory access was encountered\nexit 1\n")
         self.assertEqual(self.measure(peers=PEERS.replace("MESSAGE", '"its answer differs"')), 1)
         self.only_failed("bench_cuda", "Python's peers")
         self.assertIn("illegal memory access", self.why("bench_cuda"))
