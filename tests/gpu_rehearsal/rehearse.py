@@ -332,14 +332,15 @@ class Rehearsal(unittest.TestCase):
     def holds_the_pages(self):
         """What would be a device's JSON fills the pages, and they are held to it; the rehearsal's with a word changed does not."""
         file = self.folder / "out/gpu.json"
-        for change, sentence in (({"rehearsal": False}, "it is a rehearsal"),
+        made_up = {"name": "Made Up", "compute capability": "9.0"}
+        for change, sentence in (({"rehearsal": False}, "it is a rehearsal"), ({"device": made_up}, "it is a rehearsal"),
                                  ({"rehearsal": False, "device": {"compute capability": "9.0"}}, "it names no device")):
             file.write_text(json.dumps({**self.found, **change}))
             self.refused(sentence)
         root = self.checkout()
         page, kept = root / "docs/cuda.md", root / "bench/cuda/gpu.json"
         kept.unlink(missing_ok=True)
-        file.write_text(json.dumps({**self.found, "rehearsal": False, "device": {"name": "Made Up", "compute capability": "9.0"}}))
+        file.write_text(json.dumps({**self.found, "rehearsal": False, "device": made_up}))
         self.assertEqual(self.page(root, "publish", file), (0, ""))
         self.assertEqual(self.page(root, "check"), (0, ""))
         for name in ("README.md", "docs/cuda.md"):
