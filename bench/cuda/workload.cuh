@@ -11,11 +11,12 @@
 #include <cstdint>
 #include <distill/backend/cuda.cuh>
 #include <distill/core/batch.hpp>
-#include <distill/token/detail/philox.hpp>
 #include <distill/core/result.hpp>
+#include <distill/token/detail/philox.hpp>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <support/launch.cuh>
 #include <vector>
 
 // The element types that are measured. The emulation, on which the command is rehearsed, measures nothing: one type is enough.

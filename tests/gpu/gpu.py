@@ -154,7 +154,7 @@ def probe(out, seconds, built=None):
         if nvcc is None:
             return NO_DEVICE, "nothing has run: there is no nvcc here"
         program = out / "with_device"
-        done = run([nvcc, "-std=c++20", f"-I{ROOT / 'include'}", ROOT / "tests/gpu/with_device.cu", "-o", program], seconds,
+        done = run([nvcc, "-std=c++20", f"-I{ROOT / 'tests'}", ROOT / "tests/gpu/with_device.cu", "-o", program], seconds,
                    out / "probe.log")
         if done.status != 0:
             return 1, f"nvcc does not compile the smallest kernel: {done.how()}: {done.last_line()}"

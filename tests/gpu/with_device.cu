@@ -2,9 +2,9 @@
 //
 // Becomes the command where there is a CUDA device that runs this build's kernels. Elsewhere it says why not and answers 77, which
 // ctest reports as skipped.
-#include <distill/backend/cuda/launch.cuh>
-
 #include <unistd.h>
+
+#include <support/launch.cuh>
 
 #include <cstdio>
 
