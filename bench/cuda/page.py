@@ -21,7 +21,6 @@ from report import number, table  # noqa: E402
 
 KEPT = "bench/cuda/gpu.json"
 PAGES = {"README.md": ("state",), "docs/cuda.md": ("state", "results")}
-PEERS = ("cudaMemcpyAsync", "three kernels", "cuDNN", "PyTorch", "torch.compile", "Liger-Kernel")
 NOT_RUN = "**It has not run on a GPU yet**: `./run gpu` on a machine with one does that, in under ten minutes."
 NOTHING_MEASURED = "No device has measured anything yet."
 REHEARSAL = ("# REHEARSAL UNDER THE EMULATION\n\n# NOTHING BELOW RAN ON A GPU, NO TIME BELOW MEANS ANYTHING\n\n"

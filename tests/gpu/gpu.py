@@ -355,11 +355,13 @@ def python_peers(report, sizes, script):
 
 def name_peers(report, left_out):
     """Which of the peers were measured, and why the others were not."""
-    of_cudnn = "bench_cuda was built without cudnn.h or its library"
-    for peer in page.PEERS:
-        measured = any(name.endswith(peer) for name in report.found["measured"])
-        why = left_out.get(peer, of_cudnn if peer == "cuDNN" else left_out.get("PyTorch", "it was not measured"))
-        report.found["peers"][peer] = "measured" if measured else f"left out: {why}"
+    measured = report.found["measured"]
+    whys = {"cudaMemcpyAsync": "bench_cuda did not measure it", "three kernels": "bench_cuda did not measure it",
+            "cuDNN": "bench_cuda has found no cudnn.h, or no library of it",
+            **{peer: left_out.get("PyTorch", "peers.py did not measure it") for peer in ("PyTorch", "torch.compile", "Liger-Kernel")},
+            **left_out}
+    for peer, why in whys.items():
+        report.found["peers"][peer] = "measured" if any(name.endswith(peer) for name in measured) else f"left out: {why}"
     report.write()
 
 
