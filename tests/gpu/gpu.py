@@ -368,6 +368,15 @@ def name_peers(report, left_out):
 # ---- the command ----
 
 
+def guarded(report, name, step):
+    """A program's output that this file does not understand is a failure of its step, and no more."""
+    try:
+        return step()
+    except Exception as error:
+        report.add(name, "failed", f"what it wrote is not understood: {type(error).__name__}: {error}")
+        return None
+
+
 def measure(arguments):
     out = pathlib.Path(arguments.out).resolve()
     rehearsal = arguments.rehearsal is not None
@@ -391,12 +400,11 @@ def measure(arguments):
         return conclude(report)
     # The real one looks for a device.
     sanitizer = arguments.sanitizer or (None if rehearsal else shutil.which("compute-sanitizer"))
-    left_out = {}
-    for step in (lambda: suite(report, build, sizes, missing), lambda: sanitize(report, build, sizes, missing, sanitizer),
-                 lambda: bench(report, build, sizes, missing),
-                 lambda: left_out.update(python_peers(report, sizes, arguments.peers))):
-        step()
-    name_peers(report, left_out)
+    guarded(report, "suite gpu", lambda: suite(report, build, sizes, missing))
+    guarded(report, "compute-sanitizer", lambda: sanitize(report, build, sizes, missing, sanitizer))
+    guarded(report, "bench_cuda", lambda: bench(report, build, sizes, missing))
+    left_out = guarded(report, "Python's peers", lambda: python_peers(report, sizes, arguments.peers))
+    name_peers(report, left_out or {})
     return conclude(report)
 
 

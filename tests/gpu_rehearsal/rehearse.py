@@ -301,6 +301,13 @@ class Rehearsal(unittest.TestCase):
         self.assertEqual(self.why("Python's peers"), "float, 8 x 1000/forward_kl, torch.compile: its answer differs")
         self.assertEqual(self.found["peers"]["three kernels"], "left out: bench_cuda did not measure it")
 
+    def test_results_in_a_form_that_nobody_expects_are_a_failure_of_their_step(self):
+        self.prepare_quick(bench_cuda=MEASURES.replace("ns/entry", "ns per entry"))
+        self.assertEqual(self.measure(peers=PEERS.replace("MESSAGE", '"out of memory"')), 1)
+        self.only_failed("bench_cuda")
+        self.assertIn("KeyError: 'ns/entry'", self.why("bench_cuda"))
+        self.assertEqual(self.outcome("Python's peers"), "passed")
+
     # ---- the pages ----
 
     def page(self, root, *arguments):
