@@ -9,11 +9,17 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 
 set(DISTILL_DEVELOPMENT_FLAGS "" CACHE STRING "Flags of the project's own targets: sanitizers, -ffast-math, -fno-exceptions")
 
+option(DISTILL_WARNINGS_ARE_ERRORS "A warning in one of the project's own targets is an error" ON)
+set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+set(warnings_of_nvcc "-Xcompiler -Wall,-Wextra")
+if(DISTILL_WARNINGS_ARE_ERRORS)
+  list(APPEND warnings -Werror)
+  string(PREPEND warnings_of_nvcc "-Werror all-warnings ")
+endif()
+
 add_library(distill_development INTERFACE)
-target_compile_options(
-  distill_development
-  INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wshadow;-Werror;${DISTILL_DEVELOPMENT_FLAGS}>"
-            "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler -Wall,-Wextra>")
+target_compile_options(distill_development INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${warnings};${DISTILL_DEVELOPMENT_FLAGS}>"
+                                                     "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${warnings_of_nvcc}>")
 target_link_options(distill_development INTERFACE ${DISTILL_DEVELOPMENT_FLAGS})
 target_link_libraries(distill_development INTERFACE distill::distill)
 

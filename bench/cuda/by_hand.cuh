@@ -20,7 +20,7 @@ struct sum {
 // Of every thread's number, in every thread.
 template <class Operation>
 __device__ float over_block(float mine, Operation operation) {
-    __shared__ float of_warps[threads_of_row / threads_of_warp];
+    DISTILL_STATIC_SHARED(of_warps, float[threads_of_row / threads_of_warp]);
     for (unsigned distance = threads_of_warp / 2; distance > 0; distance /= 2)
         mine = operation(mine, __shfl_xor_sync(0xffffffff, mine, distance));
     __syncthreads();
@@ -45,10 +45,10 @@ __global__ void __launch_bounds__(threads_of_row)
     for (std::size_t v = threadIdx.x; v < vocabulary; v += threads_of_row) y[v] = static_cast<float>(x[v]) - normaliser;
 }
 
-// Adds the rows' KL(q || p) to the loss, and writes p - q.
+// Writes every row's KL(q || p), and p - q.
 template <class Element>
 __global__ void __launch_bounds__(threads_of_row) divergence(const float* log_probs, const float* teacher_log_probs,
-                                                             Element* gradient, double* loss, std::size_t vocabulary) {
+                                                             Element* gradient, float* losses, std::size_t vocabulary) {
     const std::size_t row = blockIdx.x * vocabulary;
     float value = 0.0f;
     for (std::size_t v = threadIdx.x; v < vocabulary; v += threads_of_row) {
@@ -57,13 +57,14 @@ __global__ void __launch_bounds__(threads_of_row) divergence(const float* log_pr
         gradient[row + v] = static_cast<Element>(expf(log_p) - q);
     }
     value = over_block(value, sum{});
-    if (threadIdx.x == 0) atomicAdd(loss, static_cast<double>(value));
+    if (threadIdx.x == 0) losses[blockIdx.x] = value;
 }
 
 struct log_softmax_by_hand {
     template <class Element>
     void operator()(const Element* logits, float* log_probs, shape s) const {
-        log_softmax<<<static_cast<unsigned>(s.rows), threads_of_row>>>(logits, log_probs, s.vocabulary);
+        DISTILL_LAUNCH(log_softmax<Element>, static_cast<unsigned>(s.rows), threads_of_row, 0, nullptr, logits, log_probs,
+                       s.vocabulary);
         check(cudaGetLastError());
     }
 };

@@ -5,11 +5,19 @@
 
 #include <cstdio>
 #include <string>
+#include <type_traits>
 
 namespace {
 
 template <class Element>
-void add_type(const std::string& type) {
+std::string name_of() {
+    if constexpr (std::is_same_v<Element, float>) return "float";
+    return std::is_same_v<Element, __half> ? "half" : "bfloat16";
+}
+
+template <class Element>
+void add_type() {
+    const std::string type = name_of<Element>();
     for (const std::size_t vocabulary : {1000, 32000, 128256, 151936, 262144})
         for (const std::size_t rows : {1, 8, 64, 1024, 4096}) {
             bench::add_objectives<Element>(type, {rows, vocabulary});
@@ -52,9 +60,8 @@ int main(int argc, char** argv) {
         "device,\n"
         "of the same buffers in the same run.\n",
         device.c_str());
-    add_type<float>("float");
-    add_type<__half>("half");
-    add_type<__nv_bfloat16>("bfloat16");
+#define DISTILL_ADD_TYPE(Element) add_type<Element>();
+    DISTILL_FOR_EACH_ELEMENT(DISTILL_ADD_TYPE)
     bench::table lines({{"us/call", 10, 1}, {"ns/entry", 10, 4}, {"GB/s", 8, 0}, {"of copy", 8, 2}});
     benchmark::RunSpecifiedBenchmarks(&lines);
     bench::workload_in_memory.reset();

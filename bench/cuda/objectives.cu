@@ -42,8 +42,7 @@ void add_objectives(const std::string& type, shape s) {
     add_objective<Element>(type, s, "tgpo, argmax", tgpo{});
 }
 
-template void add_objectives<float>(const std::string&, shape);
-template void add_objectives<__half>(const std::string&, shape);
-template void add_objectives<__nv_bfloat16>(const std::string&, shape);
+#define DISTILL_INSTANTIATE(Element) template void add_objectives<Element>(const std::string&, shape);
+DISTILL_FOR_EACH_ELEMENT(DISTILL_INSTANTIATE)
 
 }  // namespace bench

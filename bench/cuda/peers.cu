@@ -11,7 +11,9 @@
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/loss.hpp>
 #include <distill/reduction/token_sum.hpp>
+#include <numeric>
 #include <type_traits>
+#include <vector>
 
 namespace bench {
 namespace {
@@ -19,37 +21,37 @@ namespace {
 template <class Element, class LogSoftmax>
 class peer {
 public:
-    explicit peer(const workload<Element>& w) : w_(w), log_p_(w.entries()), log_q_(w.entries()), loss_(1) {}
+    explicit peer(const workload<Element>& w) : w_(w), log_p_(w.entries()), log_q_(w.entries()), losses_(w.size.rows) {}
 
     void operator()() const {
         softmax_(w_.student.data(), log_p_.data(), w_.size);
         softmax_(w_.teacher.data(), log_q_.data(), w_.size);
-        check(cudaMemsetAsync(loss_.data(), 0, loss_.bytes()));
-        divergence<<<static_cast<unsigned>(w_.size.rows), threads_of_row>>>(log_p_.data(), log_q_.data(), w_.gradient.data(),
-                                                                            loss_.data(), w_.size.vocabulary);
+        DISTILL_LAUNCH(divergence<Element>, static_cast<unsigned>(w_.size.rows), threads_of_row, 0, nullptr, log_p_.data(),
+                       log_q_.data(), w_.gradient.data(), losses_.data(), w_.size.vocabulary);
         check(cudaGetLastError());
     }
-    [[nodiscard]] double loss() const { return loss_.front(); }
+    [[nodiscard]] double loss() const {
+        const std::vector<float> losses = losses_.values();
+        return std::accumulate(losses.begin(), losses.end(), 0.0);
+    }
 
 private:
     const workload<Element>& w_;
-    device_buffer<float> log_p_, log_q_;
-    device_buffer<double> loss_;
+    device_buffer<float> log_p_, log_q_, losses_;
     LogSoftmax softmax_;
 };
 
-// Adds the squares of the differences to sums[0], and those of what is expected to sums[1].
+// Every thread's sums: of the squares of the differences, and of those of what is expected.
 template <class Element>
-__global__ void add_squares(const Element* expected, const Element* found, std::size_t count, double* sums) {
+__global__ void sum_squares(const Element* expected, const Element* found, std::size_t count, double2* sums) {
+    const std::size_t thread = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x;
     double error = 0.0, size = 0.0;
-    for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count;
-         i += gridDim.x * std::size_t{blockDim.x}) {
+    for (std::size_t i = thread; i < count; i += gridDim.x * std::size_t{blockDim.x}) {
         const double e = static_cast<float>(expected[i]), d = e - static_cast<double>(static_cast<float>(found[i]));
         error += d * d;
         size += e * e;
     }
-    atomicAdd(&sums[0], error);
-    atomicAdd(&sums[1], size);
+    sums[thread] = make_double2(error, size);
 }
 
 // The larger of the loss's difference from the library's, relative to it, and the gradient's, relative to its norm.
@@ -62,12 +64,14 @@ double difference(const workload<Element>& w, const Peer& theirs) {
                              distill::token_sum{}};
     ours(w.batch(), {gradient.data(), w.size.rows, w.size.vocabulary}, w.result.data());
     theirs();
-    const device_buffer<double> sums(2, 0.0);
-    add_squares<<<1024, 256>>>(gradient.data(), w.gradient.data(), w.entries(), sums.data());
+    const unsigned blocks = blocks_of(w.entries());
+    const device_buffer<double2> sums(blocks * std::size_t{threads_of_block});
+    DISTILL_LAUNCH(sum_squares<Element>, blocks, threads_of_block, 0, nullptr, gradient.data(), w.gradient.data(),
+                   w.entries(), sums.data());
     check(cudaGetLastError());
-    double squares[2];
-    check(cudaMemcpy(squares, sums.data(), sizeof squares, cudaMemcpyDeviceToHost));
-    return std::max(std::abs(theirs.loss() / w.result.front().value - 1.0), std::sqrt(squares[0] / squares[1]));
+    double error = 0.0, size = 0.0;
+    for (const double2& of_thread : sums.values()) error += of_thread.x, size += of_thread.y;
+    return std::max(std::abs(theirs.loss() / w.result.front().value - 1.0), std::sqrt(error / size));
 }
 
 template <class Element, class LogSoftmax>
@@ -97,8 +101,7 @@ void add_peers(const std::string& type, shape s) {
 #endif
 }
 
-template void add_peers<float>(const std::string&, shape);
-template void add_peers<__half>(const std::string&, shape);
-template void add_peers<__nv_bfloat16>(const std::string&, shape);
+#define DISTILL_INSTANTIATE(Element) template void add_peers<Element>(const std::string&, shape);
+DISTILL_FOR_EACH_ELEMENT(DISTILL_INSTANTIATE)
 
 }  // namespace bench

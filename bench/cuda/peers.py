@@ -1,14 +1,16 @@
 """Peers of the CUDA backend that live in Python: PyTorch as it is written, through torch.compile, and Liger-Kernel's losses.
 
-usage: peers.py [--benchmark_filter=REGEX] [--benchmark_out=FILE.json]     measures on the GPU; ./run bench_cuda calls it
-       peers.py --check                                                    compares the formulas with closed forms, on the CPU
+usage: peers.py [--benchmark_filter=REGEX] [--benchmark_out=FILE.json] [--seconds=N]
+                        measures on the GPU, and begins nothing after N seconds; ./run bench_cuda and ./run gpu call it
+       peers.py --check compares the formulas with closed forms, on the CPU
 
 The table is bench_cuda's, with its shapes, logits of the same kind and its columns: a loss summed over rows, with its gradient with
 respect to the student's logits. GB/s counts every input read once and the gradient written once, whatever a peer moves; `of copy` is
 that speed over that of a copy from device to device of the same buffers. Before it is timed, a peer's loss and gradient are
 compared with PyTorch's in double.
 
-What is not here is not measured, and the table says so. The exit status is 77 where nothing was measured, or nothing compared.
+What is not here is not measured, and the table and the JSON say so. The JSON is google-benchmark's, written anew after every run;
+its context has what is left out, and why. The exit status is 77 where nothing was measured, or nothing compared.
 Facts of Liger-Kernel are those of src/liger_kernel/transformers/jsd.py and kl_div.py (linkedin/Liger-Kernel, 1a09b04, 0e29a03): both
 take log-probabilities, the student's first, in LigerJSD's letters q; LigerJSD is the mean over rows, and its beta the teacher's weight.
 """
@@ -18,8 +20,10 @@ import json
 import math
 import re
 import sys
+import time
 
 SKIPPED = 77
+BEGIN = time.monotonic()  # before PyTorch is loaded, which takes its time
 TEACHER_WEIGHT = 0.5
 VOCABULARIES = (1000, 32000, 128256, 151936, 262144)
 ROWS = (1, 8, 64, 1024, 4096)
@@ -165,6 +169,34 @@ def line(name, counters):
     return f"  {name:<42} {numbers}"
 
 
+class Results:
+    """The runs so far, in the file that they are kept in, and until when another begins."""
+
+    def __init__(self, context, path, seconds):
+        self.context, self.path, self.runs = context, path, []
+        self.end = math.inf if seconds is None else BEGIN + seconds
+
+    def add(self, name, counters):
+        failed = {"error_occurred": True, "error_message": counters}
+        self.runs.append({"name": name, **(failed if isinstance(counters, str) else counters)})
+        self.write()
+
+    def begins_another(self):
+        if time.monotonic() <= self.end:
+            return True
+        self.context["not begun in time"] = self.context.get("not begun in time", 0) + 1
+        self.write()
+        return False
+
+    def write(self):
+        if self.path is not None:
+            with open(self.path, "w", encoding="utf-8") as file:
+                json.dump({"context": self.context, "benchmarks": self.runs}, file, indent=1)
+
+    def measured(self):
+        return any("error_occurred" not in run for run in self.runs)
+
+
 def measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results, device="cuda"):
     question = f"{type_name}, {rows} x {vocabulary}"
     names = [(f"{objective}, {name}", losses, objective, why) for objective in ("forward_kl", "reverse_kl", "jensen_shannon")
@@ -182,8 +214,13 @@ def measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results
         destination = torch.empty_like(z)
     except torch.cuda.OutOfMemoryError:
         print(line("", "out of the device's memory"))
+        for name, *_ in names:
+            results.add(f"{question}/{name}", "CUDA out of memory")
         return
     for name, losses, objective, _ in names:
+        if not results.begins_another():
+            print(line(name, "left out: the time is over"))
+            continue
         try:
             apart = difference(torch, objective, losses[objective], z, w)
             if not apart < AGREED[type_name]:
@@ -191,31 +228,29 @@ def measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results
             else:
                 counters = measure(torch, lambda: loss_and_gradient(losses[objective], z, w), lambda: destination.copy_(z),
                                    rows * vocabulary, z.element_size())
-                results.append({"name": f"{question}/{name}", **counters})
         except Exception as error:  # the device's memory above all; what fails is a line of the table
             counters = f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        results.add(f"{question}/{name}", counters)
         print(line(name, counters), flush=True)
         torch.cuda.empty_cache()
 
 
-def measure_all(torch, wanted, out):
+def measure_all(torch, wanted, out, seconds):
     all_peers = peers(torch)
     about = torch.cuda.get_device_properties(0)
     device = (f"{about.name}, compute capability {about.major}.{about.minor}, {about.multi_processor_count} multiprocessors, "
               f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
     print(f"Loss and gradient on {device}.")
-    for name, _, why in all_peers:
-        if why is not None:
-            print(f"{name} is left out: {why}")
-    results = []
+    left_out = {name: why for name, _, why in all_peers if why is not None}
+    for name, why in left_out.items():
+        print(f"{name} is left out: {why}")
+    results = Results({"device": device, "left out": left_out}, out, seconds)
     for type_name in TYPES:
         for vocabulary in VOCABULARIES:
             for rows in ROWS:
                 measure_shape(torch, all_peers, type_name, rows, vocabulary, wanted, results)
-    if out is not None:
-        with open(out, "w", encoding="utf-8") as file:
-            json.dump({"context": {"device": device}, "benchmarks": results}, file, indent=1)
-    return 0 if results else SKIPPED
+    results.write()
+    return 0 if results.measured() else SKIPPED
 
 
 # ---- the check ----
@@ -254,6 +289,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--benchmark_filter", default="")
     parser.add_argument("--benchmark_out")
+    parser.add_argument("--seconds", type=float)
     arguments, _ = parser.parse_known_args()  # google-benchmark's other flags are bench_cuda's
     if arguments.check:
         check_closed_forms()
@@ -268,7 +304,7 @@ def main():
     if not torch.cuda.is_available():
         print(f"no Python peer is measured: PyTorch {torch.__version__} finds no CUDA device here")
         return SKIPPED
-    return measure_all(torch, arguments.benchmark_filter, arguments.benchmark_out)
+    return measure_all(torch, arguments.benchmark_filter, arguments.benchmark_out, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,20 @@
 #include <cstdint>
 #include <distill/backend/cuda.cuh>
 #include <distill/core/batch.hpp>
-#include <distill/token/detail/philox.hpp>
 #include <distill/core/result.hpp>
+#include <distill/token/detail/philox.hpp>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <support/launch.cuh>
 #include <vector>
+
+// The element types that are measured. The emulation, on which the command is rehearsed, measures nothing: one type is enough.
+#ifdef DISTILL_CUDA_EMULATION
+#define DISTILL_FOR_EACH_ELEMENT(of) of(float)
+#else
+#define DISTILL_FOR_EACH_ELEMENT(of) of(float) of(__half) of(__nv_bfloat16)
+#endif
 
 namespace bench {
 
@@ -43,16 +51,23 @@ public:
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] std::size_t bytes() const { return size_ * sizeof(T); }
     // Waits for what is enqueued.
-    [[nodiscard]] T front() const {
-        T value{};
-        check(cudaMemcpy(&value, data_, sizeof value, cudaMemcpyDeviceToHost));
-        return value;
+    [[nodiscard]] std::vector<T> values() const {
+        std::vector<T> copy(size_);
+        check(cudaMemcpy(copy.data(), data_, bytes(), cudaMemcpyDeviceToHost));
+        return copy;
     }
+    [[nodiscard]] T front() const { return values().front(); }
 
 private:
     T* data_ = nullptr;
     std::size_t size_;
 };
+
+// Blocks for a loop over so many entries.
+inline constexpr unsigned threads_of_block = 256;
+inline unsigned blocks_of(std::size_t entries) {
+    return static_cast<unsigned>(std::clamp<std::size_t>((entries + threads_of_block - 1) / threads_of_block, 1, 1024));
+}
 
 struct shape {
     std::size_t rows, vocabulary;
@@ -96,7 +111,8 @@ struct workload {
           advantages(s.rows, 1.0f),
           old_log_probs(s.rows, -12.0f),
           result(1) {
-        fill<<<1024, 256>>>(student.data(), teacher.data(), student.size());
+        DISTILL_LAUNCH(fill<Element>, blocks_of(entries()), threads_of_block, 0, nullptr, student.data(), teacher.data(),
+                       entries());
         check(cudaGetLastError());
         check(cudaDeviceSynchronize());
     }

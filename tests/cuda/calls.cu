@@ -206,6 +206,45 @@ TEST_CASE("calls on several streams of one thread keep apart") {
     CHECK(a.has(on_device<float>(forward_kl{}, token_mean{}, first)));
 }
 
+TEST_CASE("rows that blocks share, on several streams at the same time, keep apart") {
+    std::vector<filled_rows> rows;
+    std::vector<buffers> of_streams;
+    for (const char* name : {"cuda: shared on one stream", "cuda: shared on another", "cuda: shared on a third"})
+        of_streams.emplace_back(rows.emplace_back(some_rows(name, 1, 20000)));
+    const std::array<stream_of_test, 3> streams;
+    for (int call = 0; call < 3; ++call)
+        for (std::size_t s = 0; s < streams.size(); ++s) of_streams[s].call(of_streams[s].functor(streams[s].handle()));
+    for (std::size_t s = streams.size(); s-- > 0;) {
+        streams[s].wait();
+        CHECK(of_streams[s].has(on_device<float>(forward_kl{}, token_mean{}, rows[s])));
+    }
+}
+
+TEST_CASE("calls of one graph run in their order, on whatever stream it is launched") {
+    const filled_rows in = some_rows("cuda: several calls in a graph", 2, 20000);
+    const buffers b(in);
+    const stream_of_test captured, other;
+    const auto f = b.functor(captured.handle());
+    gradient<float> adding{b.gradient.data(), b.rows, b.vocabulary};
+    adding.adds = true;
+    cudaGraph_t graph{};
+    cudaGraphExec_t executable{};
+    hold(cudaStreamBeginCapture(captured.handle(), cudaStreamCaptureModeThreadLocal));
+    f(b.batch(), {b.gradient.data(), b.rows, b.vocabulary}, b.result.data());
+    f(b.batch(), adding, b.result.data());
+    hold(cudaStreamEndCapture(captured.handle(), &graph));
+    hold(cudaGraphInstantiate(&executable, graph, 0));
+    device_answer twice = on_device<float>(forward_kl{}, token_mean{}, in);
+    for (double& x : twice.gradient) x = static_cast<double>(2.0f * static_cast<float>(x));
+    for (const stream_of_test* stream : {&other, &captured}) {
+        hold(cudaGraphLaunch(executable, stream->handle()));
+        stream->wait();
+        CHECK(b.has(twice));
+    }
+    hold(cudaGraphExecDestroy(executable));
+    hold(cudaGraphDestroy(graph));
+}
+
 // ---- CUDA functions that fail ----
 
 template <class Call>

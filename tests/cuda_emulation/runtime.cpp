@@ -2,11 +2,14 @@
 #include "device.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,6 +21,12 @@ struct CUgraph_st {
     std::vector<std::shared_ptr<void>> memory;  // what was allocated during the capture
 };
 struct CUgraphExec_st : CUgraph_st {};
+
+// When the stream that recorded it last came to it.
+struct CUevent_st {
+    cudaStream_t stream = nullptr;
+    std::shared_ptr<std::optional<std::chrono::steady_clock::time_point>> reached;
+};
 
 struct CUstream_st {
     bool blocking = true;  // ordered with the default stream
@@ -36,6 +45,7 @@ struct piece {
 };
 
 constexpr std::align_val_t alignment{256};
+constexpr int compute_capability = 9;
 std::recursive_mutex mutex;  // the device does one thing at a time
 std::list<piece> pending;    // of all streams, in the order in which they were put there
 CUstream_st default_stream;
@@ -229,6 +239,19 @@ cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
 cudaError_t cudaGetDevice(int* number) { return *number = 0, cudaSuccess; }
 cudaError_t cudaSetDevice(int number) { return answer(number == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
 
+cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
+    if (number != 0) return answer(cudaErrorInvalidDevice);
+    *properties = {.name = {},
+                   .totalGlobalMem = device.memory_bytes,
+                   .major = compute_capability,
+                   .minor = 0,
+                   .multiProcessorCount = device.multiprocessors};
+    std::snprintf(properties->name, sizeof properties->name, "the emulation on the CPU");
+    return cudaSuccess;
+}
+
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int number) {
     if (number != 0) return answer(cudaErrorInvalidDevice);
     const std::pair<cudaDeviceAttr, int> known[] = {
@@ -238,7 +261,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int num
         {cudaDevAttrMultiProcessorCount, device.multiprocessors},
         {cudaDevAttrL2CacheSize, device.l2_bytes},
         {cudaDevAttrMaxThreadsPerMultiProcessor, device.threads_per_multiprocessor},
-        {cudaDevAttrComputeCapabilityMajor, 9},
+        {cudaDevAttrComputeCapabilityMajor, compute_capability},
         {cudaDevAttrComputeCapabilityMinor, 0},
         {cudaDevAttrMaxSharedMemoryPerMultiprocessor, device.shared_bytes_per_multiprocessor},
         {cudaDevAttrMaxSharedMemoryPerBlockOptin, device.shared_bytes_per_block_optin},
@@ -349,6 +372,34 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
     for (const piece& p : pending)
         if (p.stream == &s) return cudaErrorNotReady;
     return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return *event = new CUevent_st, cudaSuccess; }
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    const guard lock(mutex);
+    event->stream = stream;
+    event->reached = std::make_shared<std::optional<std::chrono::steady_clock::time_point>>();
+    return enqueue(stream, [reached = event->reached] { *reached = std::chrono::steady_clock::now(); });
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    const guard lock(mutex);
+    if (event->reached == nullptr || event->reached->has_value()) return cudaSuccess;
+    return cudaStreamSynchronize(event->stream);
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+    const guard lock(mutex);
+    if (begin->reached == nullptr || end->reached == nullptr) return answer(cudaErrorInvalidResourceHandle);
+    if (!begin->reached->has_value() || !end->reached->has_value()) return answer(cudaErrorNotReady);
+    *milliseconds = std::chrono::duration<float, std::milli>(**end->reached - **begin->reached).count();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    const guard lock(mutex);
+    return delete event, cudaSuccess;
 }
 
 cudaError_t cudaDeviceSynchronize() {

@@ -179,6 +179,41 @@ TEST_CASE("a cooperative launch of more blocks than the device holds at once is 
     CHECK(cudaGetLastError() == cudaErrorCooperativeLaunchTooLarge);
 }
 
+TEST_CASE("an event is reached when its stream is, and times lie between two") {
+    const counter c;
+    const stream s;
+    cudaEvent_t begin{}, end{};
+    REQUIRE(cudaEventCreate(&begin) == cudaSuccess);
+    REQUIRE(cudaEventCreate(&end) == cudaSuccess);
+    float milliseconds = -1.0f;
+    CHECK(cudaEventElapsedTime(&milliseconds, begin, end) == cudaErrorInvalidResourceHandle);
+    CHECK(cudaGetLastError() == cudaErrorInvalidResourceHandle);
+    CHECK(cudaEventRecord(begin, s.handle) == cudaSuccess);
+    DISTILL_LAUNCH(add, 1, 1, 0, s.handle, c.device, 3);
+    CHECK(cudaEventRecord(end, s.handle) == cudaSuccess);
+    CHECK(cudaEventSynchronize(end) == cudaSuccess);
+    CHECK(cudaEventElapsedTime(&milliseconds, begin, end) == cudaSuccess);
+    CHECK(milliseconds >= 0.0f);
+    CHECK(cudaStreamQuery(s.handle) == cudaSuccess);
+    CHECK(c.value() == 3);
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+}
+
+TEST_CASE("the device has a name and a version") {
+    cudaDeviceProp about{};
+    int driver = 0, multiprocessors = 0;
+    CHECK(cudaGetDeviceProperties(&about, 0) == cudaSuccess);
+    CHECK(std::string(about.name) != "");
+    CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0) == cudaSuccess);
+    CHECK(about.multiProcessorCount == multiprocessors);
+    CHECK(cudaDriverGetVersion(&driver) == cudaSuccess);
+    CHECK(driver >= CUDART_VERSION / 1000 * 1000);
+#ifdef DISTILL_CUDA_EMULATION
+    CHECK(std::string(about.name) == "the emulation on the CPU");
+#endif
+}
+
 TEST_CASE("every block starts with unwritten shared memory") {
     const counter c;
     DISTILL_LAUNCH(shared_is_unwritten, 8, 4, 4 * sizeof(float), nullptr, c.device);

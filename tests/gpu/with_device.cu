@@ -2,8 +2,9 @@
 //
 // Becomes the command where there is a CUDA device that runs this build's kernels. Elsewhere it says why not and answers 77, which
 // ctest reports as skipped.
-#include <cuda_runtime.h>
 #include <unistd.h>
+
+#include <support/launch.cuh>
 
 #include <cstdio>
 
@@ -16,7 +17,7 @@ cudaError_t try_kernel() {
     int *answer = nullptr, found = 0;
     cudaError_t status = cudaMalloc(&answer, sizeof found);
     if (status == cudaSuccess) {
-        write_one<<<1, 1>>>(answer);
+        DISTILL_LAUNCH(write_one, 1, 1, 0, nullptr, answer);
         status = cudaGetLastError();
     }
     if (status == cudaSuccess) status = cudaMemcpy(&found, answer, sizeof found, cudaMemcpyDeviceToHost);
