@@ -220,7 +220,7 @@ TEST_CASE("what cannot be diagnosed is refused, and nothing is written") {
     };
     auto in = e.batch();
     CHECK(refusal(in, 2) == "distill: rows has 2 elements, batch.student has 3 rows");
-    CHECK(refusal(in, 3, temperature{0.0}) == "distill: temperature is 0.000000, expected a finite number in [1e-4, 1e4]");
+    CHECK(refusal(in, 3, temperature{0.0}) == "distill: temperature is 0, expected a finite number in [1e-4, 1e4]");
     in.teacher = {};
     CHECK(refusal(in, 3) == "distill: diagnose needs batch.teacher, which is empty");
     e.tokens[2] = 20;

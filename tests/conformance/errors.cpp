@@ -118,7 +118,8 @@ TEST_CASE("temperatures outside [1e-4, 1e4] are refused, of the loss, of the tea
     const example e = make_example("temperatures", rows, vocabulary);
     const auto in = e.batch();
     for (const double t : {0.0, -1.0, 1e-5, 1.1e4, quiet_nan(), infinity}) {
-        const std::string expected = "temperature is " + std::to_string(t) + ", expected a finite number in [1e-4, 1e4]";
+        const std::string expected =
+            "temperature is " + distill::detail::sentence({t}) + ", expected a finite number in [1e-4, 1e4]";
         CHECK(refusal(forward_kl{}, in, token_mean{}, temperature{t}) == expected);
         CHECK(refusal(forward_kl{}, in, token_mean{}, temperature{t, 1.0}) == expected);
         CHECK(refusal(forward_kl{}, in, token_mean{}, temperature{1.0, t}) == expected);
@@ -137,7 +138,7 @@ TEST_CASE("soft caps outside [1e-3, 1e6] are refused, of the student and of the 
     };
     for (const double cap : {-1.0, 1e-4, 1.1e6, quiet_nan(), infinity}) {
         const std::string expected =
-            "soft_cap is " + std::to_string(cap) + ", expected a number in [1e-3, 1e6], or 0 for none";
+            "soft_cap is " + distill::detail::sentence({cap}) + ", expected a number in [1e-3, 1e6], or 0 for none";
         CHECK(refusal_of(soft_cap{cap}) == expected);
         CHECK(refusal_of(soft_cap{cap, 1.0}) == expected);
         CHECK(refusal_of(soft_cap{1.0, cap}) == expected);
@@ -330,7 +331,7 @@ TEST_CASE("weights that are negative or not finite are refused") {
         auto in = e.batch();
         in.weights = weights;
         CHECK(refusal(distill::forward_kl{}, in) ==
-              "batch.weights[2] is " + std::to_string(w) + ", expected a finite number of at least 0");
+              "batch.weights[2] is " + distill::detail::sentence({w}) + ", expected a finite number of at least 0");
     }
 }
 

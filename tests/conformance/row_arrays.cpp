@@ -95,8 +95,8 @@ TEST_CASE("row temperatures outside the domain are refused, those of masked rows
         } catch (const invalid_input& error) {
             message = error.what();
         }
-        CHECK(message == "distill: batch.temperatures[3] is " + std::to_string(bad) +
-                             ", expected a number that, times the loss's temperature 2.000000, lies in [1e-4, 1e4]");
+        CHECK(message == "distill: batch.temperatures[3] is " + detail::sentence({bad}) +
+                             ", expected a number that, times the loss's temperature 2, lies in [1e-4, 1e4]");
         weights[3] = 0.0;
         CHECK(f(in).active_rows == rows - 1);
     }

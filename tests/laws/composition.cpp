@@ -99,6 +99,19 @@ TEST_CASE("a sum as a user writes it is linear too, sums of sums and scaled sums
           tolerance::rounding);
 }
 
+TEST_CASE("a difference is one call minus another, a quotient one call over the number") {
+    auto random = engine("laws: differences");
+    const filled_rows in = random_rows(random, 3, 31);
+    const answer forward = on_reference(forward_kl{}, in), bonus = on_reference(entropy{}, in);
+    const auto holds = [&](const answer& found, double a, double b) {
+        CHECK(deviation(found.gradient, combined(a, forward.gradient, b, bonus.gradient)) <= tolerance::rounding);
+        CHECK(deviation(found.row_losses, combined(a, forward.row_losses, b, bonus.row_losses)) <= tolerance::rounding);
+    };
+    holds(on_reference(forward_kl{} - 0.5 * entropy{}, in), 1.0, -0.5);
+    holds(on_reference(-(forward_kl{} - entropy{}), in), -1.0, 1.0);
+    holds(on_reference((forward_kl{} + 2.0 * entropy{}) / 3.0, in), 1.0 / 3.0, 2.0 / 3.0);
+}
+
 TEST_CASE("terms at temperatures of their own in one call are one call per temperature") {
     auto random = engine("laws: temperatures of their own");
     const temperature hard(1.0), soft(3.0), split(0.7, 2.0);

@@ -4,6 +4,7 @@
 #include <distill/core/config.hpp>
 
 #include <atomic>
+#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstdio>
@@ -54,11 +55,20 @@ public:
     template <std::unsigned_integral Integer>
     constexpr sentence_part(Integer number) : value_{.natural = number}, length_(is_natural) {}
 
-    [[nodiscard]] std::string string() const {
-        if (length_ == is_real) return std::to_string(value_.real);
-        if (length_ == is_integer) return std::to_string(value_.integer);
-        if (length_ == is_natural) return std::to_string(value_.natural);
-        return std::string(value_.text, length_);
+    /// A number has the digits that tell it from every other one, in any locale. The standard library's compiled functions print
+    /// it: its inline ones would be compiled with the flags of each translation unit, under one name.
+    void append_to(std::string& whole) const {
+        char digits[32];
+        if (length_ == is_real) {
+            const auto printed = std::to_chars(digits, digits + sizeof digits, value_.real, std::chars_format::general);
+            whole.append(digits, static_cast<std::size_t>(printed.ptr - digits));
+        } else if (length_ == is_integer || length_ == is_natural) {
+            const int length = length_ == is_integer ? std::snprintf(digits, sizeof digits, "%lld", value_.integer)
+                                                     : std::snprintf(digits, sizeof digits, "%llu", value_.natural);
+            whole.append(digits, static_cast<std::size_t>(length));
+        } else {
+            whole.append(value_.text, length_);
+        }
     }
 
 private:
@@ -78,7 +88,7 @@ using sentence_parts = std::initializer_list<sentence_part>;
 /// One function for every sentence: where an error is found stands a call, and nothing that slows down compilation.
 [[gnu::cold, gnu::noinline]] inline std::string sentence(sentence_parts parts) {
     std::string whole;
-    for (const sentence_part& part : parts) whole += part.string();
+    for (const sentence_part& part : parts) part.append_to(whole);
     return whole;
 }
 
@@ -94,7 +104,7 @@ namespace detail {
 /// Throws an Exception of `distill: ` and the sentence; without exceptions, calls the error handler.
 template <class Exception>
 [[gnu::cold, gnu::noinline]] void leave_with(sentence_parts parts) {
-    const std::string message = "distill: " + sentence(parts);
+    const std::string message = sentence({"distill: ", sentence(parts)});
 #if DISTILL_HAS_EXCEPTIONS
     throw Exception(message);
 #else

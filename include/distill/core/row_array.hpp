@@ -14,13 +14,13 @@ namespace distill::inline DISTILL_ABI {
 namespace detail {
 
 template <class Range>
-concept borrowed_values =
-    std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range> && std::ranges::borrowed_range<Range&>;
+concept contiguous_values = std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range>;
 
 }  // namespace detail
 
 /// A borrowed array of Narrow or Wide values, read as Wide. Made from a pointer and a length, or from any contiguous
-/// range (vector, array, span). Default-constructed: the field was not given.
+/// range (vector, array, span) that outlives it: a temporary container does not compile. Default-constructed: the field was
+/// not given.
 template <class Narrow, class Wide>
 class row_array {
 public:
@@ -35,8 +35,11 @@ public:
         if constexpr (std::same_as<Element, Wide>) wide_ = values;
     }
 
-    template <detail::borrowed_values Range>
-    constexpr row_array(const Range& range) noexcept : row_array(std::ranges::data(range), std::ranges::size(range)) {}
+    template <detail::contiguous_values Range>
+    constexpr row_array(Range&& range) noexcept : row_array(std::ranges::data(range), std::ranges::size(range)) {
+        static_assert(std::ranges::borrowed_range<Range>,
+                      "distill: a temporary container owns its memory and may end before the array is read; name it first");
+    }
 
     [[nodiscard]] constexpr Wide operator[](std::ptrdiff_t index) const noexcept {
         return narrow_ != nullptr ? static_cast<Wide>(narrow_[index]) : wide_[index];
@@ -65,5 +68,20 @@ using row_values = row_array<float, double>;
 
 /// Token ids, labels, offsets: int32 or int64.
 using row_indices = row_array<std::int32_t, std::int64_t>;
+
+namespace detail {
+
+/// A per-row array as a function's parameter. It may be made from a temporary container, which lives until the call returns.
+template <class Array>
+struct passed : Array {
+    constexpr passed() = default;
+    constexpr passed(const Array& array) noexcept : Array(array) {}
+    template <contiguous_values Range>
+    constexpr passed(const Range& range) noexcept : Array(range) {}
+    template <class Element, std::integral Size>
+    constexpr passed(const Element* values, Size count) noexcept : Array(values, count) {}
+};
+
+}  // namespace detail
 
 }  // namespace distill::inline DISTILL_ABI

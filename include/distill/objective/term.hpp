@@ -210,11 +210,50 @@ template <composable A>
     return factor * a;
 }
 
+template <composable A>
+[[nodiscard]] constexpr auto operator/(const A& a, double divisor) {
+    return detail::with_each_term(as_objective(a), [&](auto& t) { t.weight /= divisor; });
+}
+
+template <composable A>
+[[nodiscard]] constexpr auto operator-(const A& a) {
+    return -1.0 * a;
+}
+
+/// The difference, term by term: `forward_kl{} - 0.01 * entropy{}` rewards entropy.
+template <composable A, composable B>
+[[nodiscard]] constexpr auto operator-(const A& a, const B& b) {
+    return a + -b;
+}
+
+// What the algebra does not have, with the sentence that says so.
+
 template <class A, class B>
 requires(composable<A> != composable<B>) constexpr auto operator+(const A& a, const B&) {
     static_assert(composable<A> && composable<B>,
                   "distill: a term is added to a term, a composition or a sum of them, not to anything else");
     return a;
+}
+
+template <class A, class B>
+requires(composable<A> != composable<B>) constexpr auto operator-(const A& a, const B&) {
+    static_assert(composable<A> && composable<B>,
+                  "distill: a term is subtracted from a term, a composition or a sum of them, not from anything else, and "
+                  "nothing else from it");
+    return a;
+}
+
+template <composable A, composable B>
+constexpr auto operator*(const A& a, const B&) {
+    static_assert(!composable<B>,
+                  "distill: a term is multiplied by a number, not by a term; a product of two is a term of its own");
+    return a;
+}
+
+template <class A, composable B>
+constexpr auto operator/(const A&, const B& b) {
+    static_assert(!composable<B>, "distill: a term is divided by a number, and nothing is divided by a term");
+    return b;
 }
 
 /// The objective times batch.coefficients, row by row: guidance on failed rollouts only, or on uncertain tokens only, is

@@ -21,7 +21,7 @@ namespace detail {
 
 /// out[i] = factor(values[i]), after the check that both are there and of one size.
 template <class Float, class Factor>
-void gate(row_values values, std::span<Float> out, const Factor& factor) {
+void gate(detail::passed<row_values> values, std::span<Float> out, const Factor& factor) {
     if (!are_alike({"values", values}, {{"out", out}})) return;
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
         out[static_cast<std::size_t>(i)] = static_cast<Float>(factor(values[i]));
@@ -33,20 +33,20 @@ void gate(row_values values, std::span<Float> out, const Factor& factor) {
 /// (`loss{entropy{}, ...}.per_token`; of the teacher, with the teacher's logits as the student).
 /// Errors: sizes that differ. Source of entropy gates: EOPD (arXiv 2603.07079), the teacher's entropy above 0.8 nats.
 template <class Float>
-void gate_above(row_values values, double threshold, std::span<Float> out) {
+void gate_above(detail::passed<row_values> values, double threshold, std::span<Float> out) {
     detail::gate(values, out, [=](double x) { return x > threshold ? 1.0 : 0.0; });
 }
 
 /// out[i] = 1 where values[i] < threshold, else 0: guidance on failed rollouts, with their rewards spread over rows.
 template <class Float>
-void gate_below(row_values values, double threshold, std::span<Float> out) {
+void gate_below(detail::passed<row_values> values, double threshold, std::span<Float> out) {
     detail::gate(values, out, [=](double x) { return x < threshold ? 1.0 : 0.0; });
 }
 
 /// out[i] = 1 / (1 + exp(advantages[i])): the sigmoid of -A, stronger guidance on worse rollouts.
 /// Errors: sizes that differ. Source: a variant in the public code of TGPO (arXiv 2605.13230).
 template <class Float>
-void gate_by_failure(row_values advantages, std::span<Float> out) {
+void gate_by_failure(detail::passed<row_values> advantages, std::span<Float> out) {
     detail::gate(advantages, out, [](double a) {
         const double e = std::exp(-std::abs(a));
         return (a > 0.0 ? e : 1.0) / (1.0 + e);
@@ -56,7 +56,8 @@ void gate_by_failure(row_values advantages, std::span<Float> out) {
 /// The value at `share` of the way up the sorted values, between neighbours in proportion: the threshold of "above the 0.8
 /// quantile". Rows of weight 0 do not count, nor do values that are NaN, as the losses of rows that are not finite. Allocates a
 /// copy. Errors: no value that counts, a share outside [0, 1], sizes that differ.
-[[nodiscard]] inline double quantile(row_values values, double share, row_values weights = {}) {
+[[nodiscard]] inline double quantile(detail::passed<row_values> values, double share,
+                                     detail::passed<row_values> weights = {}) {
     const auto fail = [](detail::sentence_parts message) {
         report_error(message);
         return quiet_nan();

@@ -24,8 +24,9 @@ enum class advantage_scale {
 /// signal. `advantages` may be the rewards' own buffer. Errors: sizes that differ, offsets that do not cover the rewards.
 /// Source: Shao et al. 2024 (arXiv 2402.03300); Liu et al. 2025, Dr. GRPO (arXiv 2503.20783).
 template <class Float>
-void group_advantages(row_values rewards, row_indices group_offsets, std::span<Float> advantages,
-                      advantage_scale scale = advantage_scale::sample_deviation, double epsilon = 1e-6) {
+void group_advantages(detail::passed<row_values> rewards, detail::passed<row_indices> group_offsets,
+                      std::span<Float> advantages, advantage_scale scale = advantage_scale::sample_deviation,
+                      double epsilon = 1e-6) {
     const std::ptrdiff_t count = rewards.size();
     if (!detail::are_alike({"rewards", rewards}, {{"advantages", advantages}})) return;
     if (!(is_finite(epsilon) && epsilon >= 0.0)) return report_error({"epsilon is ", epsilon, ", expected at least 0"});

@@ -23,7 +23,7 @@ enum class padding {
 /// of each sequence, 0 to `time`. With these weights padding rows are never read. Errors: sizes that do not fit, a length out
 /// of its range.
 template <std::floating_point Float>
-void weights_of_padded_batch(row_indices lengths, std::ptrdiff_t time, std::span<Float> weights,
+void weights_of_padded_batch(detail::passed<row_indices> lengths, std::ptrdiff_t time, std::span<Float> weights,
                              padding side = padding::at_the_end) {
     if (time < 0) return report_error({"time is ", time, ", expected at least 0"});
     if (!detail::is_given({"lengths", lengths}) || !detail::is_given({"weights", weights})) return;

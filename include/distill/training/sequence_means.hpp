@@ -17,7 +17,8 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// GSPO's batch.sequence_log_ratios are the sequence means of log p(y) - log p_old(y).
 template <class Float>
-void sequence_means(row_values values, row_indices sequence_offsets, std::span<Float> out, row_values weights = {}) {
+void sequence_means(detail::passed<row_values> values, detail::passed<row_indices> sequence_offsets, std::span<Float> out,
+                    detail::passed<row_values> weights = {}) {
     const std::ptrdiff_t rows = values.size();
     if (!detail::are_alike({"values", values}, {{"out", out}})) return;
     if (!weights.empty() && !detail::are_alike({"values", values}, {{"weights", weights}})) return;
@@ -40,7 +41,8 @@ void sequence_means(row_values values, row_indices sequence_offsets, std::span<F
 /// out[i] = per_sequence[s] for every row i of sequence s: rewards, advantages or gates of rollouts, as rows need them. Errors:
 /// a length of per_sequence that is not the number of sequences, offsets that do not cover the rows.
 template <class Float>
-void spread_over_rows(row_values per_sequence, row_indices sequence_offsets, std::span<Float> out) {
+void spread_over_rows(detail::passed<row_values> per_sequence, detail::passed<row_indices> sequence_offsets,
+                      std::span<Float> out) {
     if (!detail::is_given({"out", out}) || !detail::is_given({"per_sequence", per_sequence})) return;
     if (!detail::offsets_cover("sequence_offsets", sequence_offsets, static_cast<std::ptrdiff_t>(out.size()))) return;
     if (per_sequence.size() != sequence_offsets.size() - 1)

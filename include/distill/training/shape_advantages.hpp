@@ -24,8 +24,8 @@ enum class label_reward {
 /// teacher_guidance. `out` may be the advantages' own buffer. Errors: sizes that differ.
 /// Source: arXiv 2605.13230, Eq. 5, where it is called TGPO_R, and its public code, whose coefficient is 0.02.
 template <class Float>
-void shape_advantages(row_values advantages, row_values label_log_probs, double coefficient, label_reward reward,
-                      std::span<Float> out) {
+void shape_advantages(detail::passed<row_values> advantages, detail::passed<row_values> label_log_probs, double coefficient,
+                      label_reward reward, std::span<Float> out) {
     const std::ptrdiff_t rows = advantages.size();
     if (!detail::are_alike({"advantages", advantages}, {{"label_log_probs", label_log_probs}, {"out", out}})) return;
     for (std::ptrdiff_t i = 0; i < rows; ++i) {

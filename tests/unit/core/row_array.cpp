@@ -5,6 +5,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,11 @@ TEST_CASE("a row array borrows narrow or wide values and reads them as wide") {
     CHECK(b[2] == 0.1);
     CHECK(b.bytes() == 24);
     CHECK(c.address() == wide.data() + 1);
+
+    std::vector<float> changing{1.0f, 2.0f};
+    CHECK(row_values(changing).address() == changing.data());
+    CHECK(row_values(std::span(changing)).address() == changing.data());
+    CHECK(row_values(std::views::counted(narrow.begin(), 1)).size() == 1);
 
     const row_indices d(tokens), e(ids), f(tokens, 1);
     CHECK(d[1] == -100);

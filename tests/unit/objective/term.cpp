@@ -76,6 +76,19 @@ TEST_CASE("a factor reaches every term of every group") {
     CHECK(terms_of(o) == list{"forward_kl 0.50 -", "reverse_kl 1.00 3.0", "entropy 0.25 3.0"});
 }
 
+TEST_CASE("a difference, a negative and a quotient are sums with other coefficients") {
+    const auto sum = 0.5 * forward_kl{} + reverse_kl{};
+    CHECK(terms_of(-sum) == list{"forward_kl -0.50 -", "reverse_kl -1.00 -"});
+    CHECK(terms_of(-forward_kl{}) == list{"forward_kl -1.00 -"});
+    CHECK(terms_of(sum / 4) == list{"forward_kl 0.12 -", "reverse_kl 0.25 -"});
+    CHECK(std::get<0>(std::get<0>((forward_kl{} / 3.0).groups).terms).weight == 1.0 / 3.0);
+    CHECK(terms_of(forward_kl{} - 0.25 * entropy{}) == list{"forward_kl 1.00 -", "entropy -0.25 -"});
+    CHECK(terms_of(entropy{} - sum - reverse_kl{}) ==
+          list{"entropy 1.00 -", "forward_kl -0.50 -", "reverse_kl -1.00 -", "reverse_kl -1.00 -"});
+    CHECK(terms_of(entropy{} - at_temperature(temperature{2.0}, sum)) ==
+          list{"entropy 1.00 -", "forward_kl -0.50 2.0", "reverse_kl -1.00 2.0"});
+}
+
 TEST_CASE("terms that were given a temperature keep it, and those without share one group") {
     const auto cold = at_temperature(temperature{0.5}, forward_kl{});
     CHECK(terms_of(at_temperature(temperature{4.0}, cold)) == list{"forward_kl 1.00 0.5"});

@@ -78,7 +78,7 @@ TEST_CASE("sizes and offsets that do not fit are refused, and nothing is written
     for (const std::vector<std::int32_t>& offsets : {std::vector<std::int32_t>{}, {0}, {1, 3}, {0, 2}, {0, 4}})
         CHECK(refusal(rewards, offsets, 3) == sentence);
     CHECK(refusal(rewards, {0, 2, 1, 3}, 3) == sentence);
-    CHECK(refusal(rewards, {0, 3}, 3, -1.0) == "distill: epsilon is -1.000000, expected at least 0");
+    CHECK(refusal(rewards, {0, 3}, 3, -1.0) == "distill: epsilon is -1, expected at least 0");
     CHECK(refusal(rewards, {0, 3}, 3, distill::quiet_nan()).starts_with("distill: epsilon is "));
 }
 
