@@ -1,6 +1,7 @@
 /// The CPU backend: the row program on SIMD lanes, with Eigen's element types, on the caller's threads.
 #pragma once
 
+#include <distill/backend/executor/first_exception.hpp>
 #include <distill/backend/executor/serial.hpp>
 #include <distill/backend/scratch.hpp>
 #include <distill/backend/simd/instruction_set.hpp>
@@ -20,7 +21,11 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose dlogp_sum
 /// takes a sweep of its own. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
-/// own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing else is allocated.
+/// own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing else is allocated, but
+/// for the row of a call from within a call: a term, a gate or an executor may itself call a loss.
+///
+/// Exceptions: what a term or a gate throws in one of the executor's threads leaves the call, once the executor has returned.
+/// Of several rows that throw it is the one that a serial loop would have met first. The outputs may be partly written.
 ///
 /// Determinism: run to run and for any executor and number of threads, the same input gives the same result bit for bit; so
 /// does a row in whatever batch it stands. Across instruction sets the accuracy contract holds, not the bits.
@@ -41,23 +46,31 @@ struct eigen {
     call::row_sums run(const Call& call) const {
         const call::row_blocks blocks{call.in.student.rows};
         std::array<call::row_sums, static_cast<std::size_t>(call::max_blocks)> of_block;
+        detail::first_exception exception;
         executor(blocks.count(), [&](std::ptrdiff_t b) {
-            using loop = block_loop<Call>;
-            void* row = nullptr;
-            if constexpr (Call::keeps_derivatives) {
-                const auto bytes = static_cast<std::size_t>(call.in.student.vocabulary) * sizeof(typename loop::real);
-                row = scratch(bytes);
-                if (row == nullptr) row = thread_scratch{}(bytes);
-            }
-            simd::dispatch(widest, loop{call, blocks.begin(b), blocks.end(b), static_cast<typename loop::real*>(row),
-                                        of_block[static_cast<std::size_t>(b)]});
+            exception.guard(
+                b, [&] { of_block[static_cast<std::size_t>(b)] = run_block(call, blocks.begin(b), blocks.end(b)); });
         });
+        exception.rethrow();
         call::row_sums sums;
         for (std::ptrdiff_t b = 0; b < blocks.count(); ++b) sums = sums + of_block[static_cast<std::size_t>(b)];
         return sums;
     }
 
 private:
+    template <class Call>
+    call::row_sums run_block(const Call& call, std::ptrdiff_t begin, std::ptrdiff_t end) const {
+        using real = typename block_loop<Call>::real;
+        call::row_sums sums;
+        if constexpr (Call::keeps_derivatives) {
+            const scratch_row row(scratch, static_cast<std::size_t>(call.in.student.vocabulary) * sizeof(real));
+            simd::dispatch(widest, block_loop<Call>{call, begin, end, static_cast<real*>(row.data()), sums});
+        } else {
+            simd::dispatch(widest, block_loop<Call>{call, begin, end, nullptr, sums});
+        }
+        return sums;
+    }
+
     template <class Call>
     struct block_loop {
         using real = std::conditional_t<call::any_double<Call>, double, float>;

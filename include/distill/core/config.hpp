@@ -43,3 +43,10 @@
 #else
 #define DISTILL_HAS_EXCEPTIONS 0
 #endif
+
+/// Defined where the consumer's flags let the compiler take every number for finite: -ffast-math, -ffinite-math-only.
+#if defined(__FINITE_MATH_ONLY__)
+#if __FINITE_MATH_ONLY__
+#define DISTILL_FINITE_MATH
+#endif
+#endif

@@ -3,10 +3,8 @@
 
 #include <distill/core/number.hpp>
 
-#include <bit>
 #include <cmath>
 #include <concepts>
-#include <cstdint>
 
 namespace distill::inline DISTILL_ABI {
 
@@ -51,13 +49,8 @@ struct scalar {
     friend constexpr scalar larger_magnitude(scalar magnitude, scalar b) noexcept {
         return is_nan(magnitude) || (!is_nan(b) && abs(b) < magnitude) ? magnitude : abs(b);
     }
-    /// NaN of either sign, read from the bits.
-    friend constexpr bool is_nan(scalar a) noexcept {
-        if constexpr (sizeof(Float) == 4)
-            return (std::bit_cast<std::uint32_t>(a.value) & 0x7fffffffu) > 0x7f800000u;
-        else
-            return (std::bit_cast<std::uint64_t>(a.value) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
-    }
+    /// NaN of either sign.
+    friend constexpr bool is_nan(const scalar& a) noexcept { return distill::is_nan(a.value); }
 
 private:
     static constexpr scalar raw(Float x) noexcept {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <distill/core/abi.hpp>
+#include <distill/backend/executor/serial.hpp>
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
 
@@ -9,7 +9,8 @@
 namespace distill::inline DISTILL_ABI {
 
 /// The threads of an Eigen thread pool that the caller owns: `Eigen::ThreadPool pool(4); distill::thread_pool{pool}`.
-/// Every call allocates the pool's own tasks. Not to be used from one of the pool's own threads.
+/// Every call allocates the pool's own tasks. Not to be used from one of the pool's own threads. A pool that has no threads leaves
+/// the work to the calling thread.
 class thread_pool {
 public:
     explicit thread_pool(Eigen::ThreadPoolInterface& pool) noexcept : pool_(&pool) {}
@@ -18,6 +19,7 @@ public:
     void operator()(std::ptrdiff_t count, const Body& body) const {
         const auto threads = static_cast<std::ptrdiff_t>(pool_->NumThreads());
         const std::ptrdiff_t tasks = count < threads ? count : threads;
+        if (tasks < 1) return serial{}(count, body);
         Eigen::Barrier done(static_cast<unsigned>(tasks));
         for (std::ptrdiff_t t = 0; t < tasks; ++t)
             pool_->Schedule([&, t] {

@@ -172,14 +172,14 @@ struct pack {
     /// Neither infinity nor NaN.
     friend DISTILL_INLINE mask_type is_finite(const pack& a) {
         integers v;
-        a.bits(v);
-        return mask_type::from((v & static_cast<integer>(magnitude_bits)) < infinity_bits);
+        a.magnitude(v);
+        return mask_type::from(v < infinity_bits);
     }
     /// NaN of either sign.
     friend DISTILL_INLINE mask_type is_nan(const pack& a) {
         integers v;
-        a.bits(v);
-        return mask_type::from((v & static_cast<integer>(magnitude_bits)) > infinity_bits);
+        a.magnitude(v);
+        return mask_type::from(v > infinity_bits);
     }
 
 private:
@@ -194,6 +194,18 @@ private:
 
     using integer = typename vectors<Float, Width>::integer;
     using natural = std::make_unsigned_t<integer>;
+
+    /// The bits without the sign, of which a compiler under -ffast-math concludes nothing (core/number.hpp, bits_of).
+    DISTILL_INLINE void magnitude(integers& v) const {
+        bits(v);
+#if defined(DISTILL_FINITE_MATH)
+        integer nothing = 0;
+        asm("" : "+r"(nothing));
+        v ^= nothing;
+#endif
+        v &= static_cast<integer>(magnitude_bits);
+    }
+
     static constexpr natural magnitude_bits = static_cast<natural>(-1) >> 1;
     static constexpr integer infinity_bits = static_cast<integer>(sizeof(Float) == 4 ? 0x7f800000LL : 0x7ff0000000000000LL);
 };
