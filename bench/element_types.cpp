@@ -1,6 +1,8 @@
 // What do half, bfloat16 and double storage cost per entry, against float? The floor is that of float buffers.
 #include "workload.hpp"
 
+#include <Eigen/Core>
+
 namespace bench {
 namespace {
 

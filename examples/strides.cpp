@@ -1,4 +1,5 @@
 // Padded vocabularies of different widths, the gradient in the student's own buffer, and 16-bit logits.
+#include <Eigen/Core>
 #include <cstdint>
 #include <cstdio>
 #include <distill/distill.hpp>

@@ -1,6 +1,8 @@
 // Objectives of the library and of a user, with their loops for every instruction set.
 #include <distill/distill.hpp>
 
+#include <Eigen/Core>
+
 namespace {
 
 struct by_hand : distill::term<by_hand> {

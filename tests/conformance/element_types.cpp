@@ -5,6 +5,8 @@
 #include <conformance/guarded_pages.hpp>
 #include <support/random.hpp>
 
+#include <Eigen/Core>
+
 #include <doctest/doctest.h>
 
 #include <cmath>

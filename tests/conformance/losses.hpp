@@ -1,7 +1,7 @@
 // The backends and the losses that every test of this suite runs: one text, looped at run time.
 #pragma once
 
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/core/batch.hpp>
 #include <distill/core/gradient.hpp>
 #include <distill/core/result.hpp>

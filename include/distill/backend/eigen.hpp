@@ -4,6 +4,7 @@
 #include <distill/backend/executor/first_exception.hpp>
 #include <distill/backend/executor/serial.hpp>
 #include <distill/backend/scratch.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/team.hpp>
 #include <distill/call/checked_call.hpp>

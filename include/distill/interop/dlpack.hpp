@@ -4,6 +4,7 @@
 #pragma once
 
 #include <distill/core/error.hpp>
+#include <distill/core/storage_format.hpp>
 #include <distill/interop/detail/tensor_axes.hpp>
 
 #include <dlpack/dlpack.h>
@@ -26,27 +27,22 @@ enum class dlpack_reader {
 
 namespace detail {
 
-/// A binary floating-point type is told by its size and its digits: of the types of 16 bits, half has 11 and bfloat16 has 8.
 template <class Element>
-constexpr DLDataType dlpack_type_from_limits() {
-    using limits = std::numeric_limits<Element>;
-    constexpr auto is = [](std::size_t bytes, int digits) { return sizeof(Element) == bytes && limits::digits == digits; };
-    constexpr bool bfloat16 = is(2, 8);
-    static_assert(limits::is_specialized && !limits::is_integer && (is(8, 53) || is(4, 24) || is(2, 11) || bfloat16),
-                  "distill: DLPack's name of this element type is unknown: logits are float, double or a 16-bit type that "
-                  "std::numeric_limits describes; for another, specialise distill::dlpack_type");
+constexpr DLDataType dlpack_type_of_format() {
+    constexpr bool narrow = storage_format_of<Element> != storage_format::unknown;
+    static_assert(std::is_same_v<Element, float> || std::is_same_v<Element, double> || narrow,
+                  "distill: DLPack's name of this element type is unknown: logits are float, double or a 16-bit type whose "
+                  "format is known; for another, specialise distill::storage_format_of");
+    constexpr bool bfloat16 = storage_format_of<Element> == storage_format::bfloat16;
     return {static_cast<std::uint8_t>(bfloat16 ? kDLBfloat : kDLFloat), static_cast<std::uint8_t>(8 * sizeof(Element)), 1};
 }
 
 }  // namespace detail
 
-/// What DLPack calls an element type: kDLFloat of 32 or 64 bits for float and double, kDLFloat or kDLBfloat of 16 bits for
-/// whatever has the digits of half or of bfloat16 in std::numeric_limits: Eigen::half, Eigen::bfloat16, std::float16_t. A type
-/// without limits is named by a specialisation:
-///
-///     template <> inline constexpr DLDataType distill::dlpack_type<my_half> = {kDLFloat, 16, 1};
+/// What DLPack calls an element type: kDLFloat of 32 or 64 bits for float and double, kDLFloat or kDLBfloat of 16 bits for a
+/// type whose format storage_format_of knows.
 template <class Element>
-inline constexpr DLDataType dlpack_type = detail::dlpack_type_from_limits<Element>();
+inline constexpr DLDataType dlpack_type = detail::dlpack_type_of_format<Element>();
 
 namespace detail {
 

@@ -13,13 +13,14 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// What a logit may be stored as: float, double, or a 16-bit floating-point class (Eigen::half, Eigen::bfloat16).
+/// What a logit may be stored as: float, double, or a 16-bit type that converts to float and back (core/storage_format.hpp).
 template <class Element>
 concept logit_element = std::same_as<Element, float> || std::same_as<Element, double> ||
-    (std::is_class_v<Element> && sizeof(Element) == 2 && requires(Element x, float f) {
-        static_cast<float>(x);
-        static_cast<Element>(f);
-    });
+    (sizeof(Element) == 2 && std::is_trivially_copyable_v<Element> && !std::is_integral_v<Element> &&
+     !std::is_enum_v<Element> && requires(Element x, float f) {
+         static_cast<float>(x);
+         static_cast<Element>(f);
+     });
 
 /// What a type is to the objective algebra: its member type `objective_part` is one of these.
 struct vocabulary_part {};   ///< a sum over the vocabulary: distill::term

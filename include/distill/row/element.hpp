@@ -3,36 +3,27 @@
 
 #include <distill/core/config.hpp>
 #include <distill/core/number.hpp>
+#include <distill/core/storage_format.hpp>
 
 #include <concepts>
-#include <limits>
-#include <type_traits>
 
-namespace distill::inline DISTILL_ABI {
+namespace distill::inline DISTILL_ABI::row {
 
-/// The largest finite value of a 16-bit type, which a gradient beyond it becomes; 0 where nobody says: it becomes infinite then.
-/// For a type without std::numeric_limits a specialisation says.
+/// The largest finite value of a 16-bit type.
 template <class Element>
-struct largest_value {
-    static constexpr float get() {
-        if constexpr (std::numeric_limits<Element>::is_specialized)
-            return static_cast<float>(std::numeric_limits<Element>::max());
-        else
-            return 0.0f;
-    }
-};
-
-namespace row {
+constexpr float largest_value() {
+    return known_format<Element>() == storage_format::half ? 65504.0f : 0x1.fep127f;
+}
 
 /// The value rounded once to Element. A finite value stays finite: beyond Element's range it becomes the largest one.
 template <class Element, std::floating_point Real>
 constexpr Element to_element(Real value) {
-    if constexpr (std::is_floating_point_v<Element>) {
+    if constexpr (sizeof(Element) > 2) {
         return static_cast<Element>(value);
     } else {
-        const float largest = largest_value<Element>::get();
+        constexpr float largest = largest_value<Element>();
         auto narrow = static_cast<float>(value);
-        if (largest > 0.0f && is_finite(value)) narrow = narrow > largest ? largest : narrow < -largest ? -largest : narrow;
+        if (is_finite(value)) narrow = narrow > largest ? largest : narrow < -largest ? -largest : narrow;
         return static_cast<Element>(narrow);
     }
 }
@@ -40,11 +31,10 @@ constexpr Element to_element(Real value) {
 /// What is stored, exactly. A 16-bit type may convert to float alone.
 template <std::floating_point Real, class Element>
 DISTILL_INLINE constexpr Real from_element(const Element& stored) {
-    if constexpr (std::is_floating_point_v<Element>)
+    if constexpr (sizeof(Element) > 2)
         return static_cast<Real>(stored);
     else
         return static_cast<Real>(static_cast<float>(stored));
 }
 
-}  // namespace row
-}  // namespace distill::inline DISTILL_ABI
+}  // namespace distill::inline DISTILL_ABI::row

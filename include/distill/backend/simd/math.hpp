@@ -55,11 +55,10 @@ DISTILL_INLINE pack<float, Width> exp2(const pack<float, Width>& y) {
         return row::scaled_exponential<P, false>(1.0)(y);
     } else {
         P clamped;
-#if defined(__x86_64__)
-        raise_to(y.lanes, P(-127.0).lanes, clamped.lanes);
-#else
-        clamped = select(is_nan(y), y, at_least(y, P(-127.0)));
-#endif
+        if constexpr (requires { &P::processor::raise_to; })
+            P::processor::raise_to(y.lanes, P(-127.0).lanes, clamped.lanes);
+        else
+            clamped = select(is_nan(y), y, at_least(y, P(-127.0)));
         const P shifted = fence(clamped + P(detail::rounding_shift));
         typename P::integers sum;
         shifted.bits(sum);

@@ -1,12 +1,14 @@
 /// A SIMD number: several floats or doubles in one vector register.
 ///
 /// Written with the vector types that g++ and clang share, so that one text serves every instruction set: the functions
-/// have no target of their own and take the one of the loop they are inlined into (instruction_set.hpp).
+/// have no target of their own and take the one of the loop they are inlined into (dispatch.hpp). Where a processor has one
+/// instruction for several of theirs, it stands in the processor's own header (processor.hpp).
 ///
 /// Nothing relies on NaN, infinity or the order of additions, so -ffast-math changes no contract.
 #pragma once
 
-#include <distill/backend/simd/instruction.hpp>
+#include <distill/backend/simd/processor.hpp>
+#include <distill/backend/simd/vectors.hpp>
 
 #include <distill/core/config.hpp>
 
@@ -46,6 +48,7 @@ struct pack {
     using integers = typename vectors<Float, Width>::integers;
     using naturals = typename vectors<Float, Width>::naturals;
     using mask_type = mask<Float, Width>;
+    using processor = instructions<Float, Width>;
 
     floats lanes{};
 
@@ -58,9 +61,9 @@ struct pack {
     }
     /// See row/row_constant.hpp: g++ makes a vector of a number that it does not know lane by lane.
     static DISTILL_INLINE pack row_constant(double x) {
-        if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
+        if constexpr (requires { &processor::broadcast; }) {
             pack p;
-            broadcast(static_cast<Float>(x), p.lanes);
+            processor::broadcast(static_cast<Float>(x), p.lanes);
             return p;
         } else {
             return pack(x);
@@ -111,17 +114,9 @@ struct pack {
     }
     /// a itself, as far as -ffast-math may see: what is computed from it is not rearranged with what it was computed from.
     friend DISTILL_INLINE pack fence(const pack& a) {
-#if defined(__clang__)
-        return from(__arithmetic_fence(a.lanes));
-#elif !defined(__ASSOCIATIVE_MATH__)
-        return a;
-#elif defined(__x86_64__)
-        auto clamped = a.lanes;
-        asm("" : "+v"(clamped));  // g++'s __builtin_assoc_barrier takes a vector apart
-        return from(clamped);
-#else
-        return from(__builtin_assoc_barrier(a.lanes));
-#endif
+        pack fenced(a);
+        fence_lanes(fenced.lanes);
+        return fenced;
     }
     /// a * b + c, fused where the instruction set can.
     friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) { return from(a.lanes * b.lanes + c.lanes); }
@@ -153,9 +148,9 @@ struct pack {
     }
     /// a clamped to [-bound, bound]; infinities and NaN become a bound too.
     friend DISTILL_INLINE pack clamp_magnitude(const pack& a, const pack& positive_bound) {
-        if constexpr (Width == 16 && has_instructions<Width>) {
+        if constexpr (requires { &processor::clamp_to; }) {
             pack clamped;
-            clamp_to(a.lanes, positive_bound.lanes, clamped.lanes);
+            processor::clamp_to(a.lanes, positive_bound.lanes, clamped.lanes);
             return clamped;
         } else {
             return at_most(at_least(a, -positive_bound), positive_bound);
@@ -255,8 +250,8 @@ DISTILL_INLINE double horizontal_min(const pack<Float, Width>& a) {
 
 template <class Float, int Width>
 DISTILL_INLINE bool any(const mask<Float, Width>& m) {
-    if constexpr (sizeof(Float) == 4 && has_instructions<Width>) {
-        return any_greater(typename vectors<Float, Width>::integers{}, m.lanes);
+    if constexpr (requires { &instructions<Float, Width>::any_greater; }) {
+        return instructions<Float, Width>::any_greater(typename vectors<Float, Width>::integers{}, m.lanes);
     } else {
         typename vectors<Float, Width>::integer found = 0;
         for (int i = 0; i < Width; ++i) found |= m.lanes[i];

@@ -1,4 +1,4 @@
-/// Exponentials of a row on AVX-512.
+/// Exponentials of a row, where two registers hold a table that one instruction looks up: on AVX-512.
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>
@@ -29,7 +29,10 @@ alignas(64) inline constexpr auto powers_of_two = [] {
 
 /// Powers of two come from a table.
 template <class Float, int Width>
-inline constexpr bool has_table_of_powers = sizeof(Float) == 4 && Width == 16 && has_instructions<Width>;
+concept has_table_of_powers = requires {
+    &instructions<Float, Width>::look_up;
+    &instructions<Float, Width>::scale;
+};
 
 }  // namespace simd
 
@@ -52,9 +55,9 @@ public:
         const number shifted = fence(fma(x, scale_, shift));
         const number n = fence(shifted - shift), fraction = fma(x, scale_, -n);
         number root, power;
-        simd::look_up(shifted.lanes, low_.lanes, high_.lanes, root.lanes);
+        number::processor::look_up(shifted.lanes, low_.lanes, high_.lanes, root.lanes);
         const number mantissa = fma(root * fraction, fma(fraction, number(0.24022651), number(0.69315733)), root);
-        simd::scale(mantissa.lanes, n.lanes, number(-126.0).lanes, power.lanes);
+        number::processor::scale(mantissa.lanes, n.lanes, number(-126.0).lanes, power.lanes);
         return power;
     }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <distill/backend/simd/convert.hpp>
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack.hpp>
 #include <distill/backend/simd/pack_pair.hpp>

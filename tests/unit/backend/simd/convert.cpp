@@ -1,8 +1,10 @@
 // Conversions of half and bfloat16: every pattern on the way in, every kind of rounding on the way out.
 #include <distill/backend/simd/convert.hpp>
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <support/random.hpp>
 #include <unit/backend/simd/on_every_set.hpp>
+
+#include <Eigen/Core>
 
 #include <doctest/doctest.h>
 

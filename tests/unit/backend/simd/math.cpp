@@ -1,5 +1,5 @@
 // The stated ranges and largest relative errors of backend/simd/math.hpp, measured against double.
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <support/random.hpp>
 #include <unit/backend/simd/on_every_set.hpp>

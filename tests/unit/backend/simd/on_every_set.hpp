@@ -1,7 +1,7 @@
 // The instruction sets that this machine supports.
 #pragma once
 
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Lanes compute as scalars do, on every instruction set.
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack.hpp>
 #include <distill/core/dual.hpp>

@@ -1,5 +1,5 @@
 // The exponentials of a row on every instruction set, for scales and factors as rows have them.
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack_pair.hpp>
 #include <support/random.hpp>

@@ -1,8 +1,10 @@
 // Tiles, groups of lanes, and tails that touch nothing outside a row.
-#include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/team.hpp>
 #include <distill/core/number.hpp>
 #include <unit/backend/simd/on_every_set.hpp>
+
+#include <Eigen/Core>
 
 #include <doctest/doctest.h>
 
