@@ -88,51 +88,13 @@ constexpr fields needed_fields(const objective<Groups...>& o) {
 /// A batch without the types of its logits.
 struct untyped_batch {
     untyped_view student, teacher;
-    row_values weights;
-    row_indices tokens, teacher_tokens, labels;
-    row_values old_log_probs, teacher_log_probs, advantages;
-    row_indices sequence_offsets;
-    row_values temperatures, coefficients;
-    row_indices top_tokens;
-    row_values top_log_probs, sequence_log_ratios;
+    batch<std::byte> given;  ///< the fields beside the logits
 
     template <class Student, class Teacher>
-    explicit untyped_batch(const batch<Student, Teacher>& in)
-        : student(in.student),
-          teacher(in.teacher),
-          weights(in.weights),
-          tokens(in.tokens),
-          teacher_tokens(in.teacher_tokens),
-          labels(in.labels),
-          old_log_probs(in.old_log_probs),
-          teacher_log_probs(in.teacher_log_probs),
-          advantages(in.advantages),
-          sequence_offsets(in.sequence_offsets),
-          temperatures(in.temperatures),
-          coefficients(in.coefficients),
-          top_tokens(in.top_tokens),
-          top_log_probs(in.top_log_probs),
-          sequence_log_ratios(in.sequence_log_ratios) {}
+    explicit untyped_batch(const batch<Student, Teacher>& in) : student(in.student), teacher(in.teacher) {
+        for_each_field([](const batch_field&, auto& to, const auto& from) { to = from; }, given, in);
+    }
 };
-
-struct named_array {
-    std::string_view name;
-    untyped_array array;
-};
-
-/// The arrays that have one number per row.
-inline std::array<named_array, 10> row_arrays(const untyped_batch& in) {
-    return {{{"batch.weights", in.weights},
-             {"batch.tokens", in.tokens},
-             {"batch.teacher_tokens", in.teacher_tokens},
-             {"batch.labels", in.labels},
-             {"batch.old_log_probs", in.old_log_probs},
-             {"batch.teacher_log_probs", in.teacher_log_probs},
-             {"batch.advantages", in.advantages},
-             {"batch.temperatures", in.temperatures},
-             {"batch.coefficients", in.coefficients},
-             {"batch.sequence_log_ratios", in.sequence_log_ratios}}};
-}
 
 /// Parameters of terms, coefficients and temperatures.
 inline void check_objective(call_checker& check, std::span<const term_facts> terms,
@@ -152,31 +114,22 @@ inline void check_soft_cap(call_checker& check, const soft_cap& caps) {
                       {"soft_cap is ", cap, ", expected a number in [1e-3, 1e6], or 0 for none"});
 }
 
-/// Every field that a term or the reduction asks for is there.
+/// Every field that a term or the reduction needs is there.
 inline void check_needs(call_checker& check, std::span<const term_facts> terms, bool needs_sequences,
                         const untyped_batch& in) {
     if (in.student.rows == 0) return;
     const bool teacher = !in.teacher.absent();
-    const struct {
-        fields field;
-        std::string_view name;
-        bool present;
-    } rules[] = {
-        {fields::teacher, "batch.teacher", teacher},
-        {fields::teacher_label, "batch.teacher_tokens or batch.teacher", teacher || !in.teacher_tokens.empty()},
-        {fields::tokens, "batch.tokens", !in.tokens.empty()},
-        {fields::labels, "batch.labels", !in.labels.empty()},
-        {fields::old_log_probs, "batch.old_log_probs", !in.old_log_probs.empty()},
-        {fields::teacher_log_prob, "batch.teacher_log_probs or batch.teacher", teacher || !in.teacher_log_probs.empty()},
-        {fields::advantages, "batch.advantages", !in.advantages.empty()},
-        {fields::coefficients, "batch.coefficients", !in.coefficients.empty()},
-        {fields::teacher_top_tokens, "batch.top_tokens", !in.top_tokens.empty()},
-        {fields::teacher_top_tokens, "batch.top_log_probs", !in.top_log_probs.empty()},
-        {fields::sequence_log_ratios, "batch.sequence_log_ratios", !in.sequence_log_ratios.empty()},
-    };
-    for (const term_facts& t : terms)
-        for (const auto& rule : rules) check.needed(t.name, rule.name, rule.present || !contains(t.needs, rule.field));
-    check.needed("the reduction", "batch.sequence_offsets", !needs_sequences || !in.sequence_offsets.empty());
+    for (const term_facts& t : terms) {
+        check.needed(t.name, "batch.teacher", teacher || !contains(t.needs, fields::teacher));
+        for_each_field(
+            [&](const batch_field& field, const auto& array) {
+                if (!contains(t.needs, field.reads) || !array.empty() || (field.teacher_logits_do_too && teacher)) return;
+                check.fail({t.name, " needs ", field.name, field.teacher_logits_do_too ? " or batch.teacher" : "",
+                            ", which is empty"});
+            },
+            in.given);
+    }
+    check.needed("the reduction", "batch.sequence_offsets", !needs_sequences || !in.given.sequence_offsets.empty());
 }
 
 inline void check_top_token_arrays(call_checker& check, const row_indices& ids, const row_values& log_probs,
@@ -232,8 +185,8 @@ inline void check_token_ids(call_checker& check, std::string_view name, const ro
 
 /// The teacher's most probable tokens: k per row, different, with log-probabilities of at most 1 together.
 inline void check_top_tokens(call_checker& check, const untyped_batch& in, const active_rows& active) {
-    const std::ptrdiff_t rows = in.student.rows, k = rows == 0 ? 0 : in.top_tokens.size() / rows;
-    const row_indices& ids = in.top_tokens;
+    const std::ptrdiff_t rows = in.student.rows, k = rows == 0 ? 0 : in.given.top_tokens.size() / rows;
+    const row_indices& ids = in.given.top_tokens;
     for (std::ptrdiff_t row = 0; row < rows; ++row) {
         if (!active(row)) continue;
         double mass = 0.0;
@@ -245,7 +198,7 @@ inline void check_top_tokens(call_checker& check, const untyped_batch& in, const
             for (std::ptrdiff_t j = row * k; j < i; ++j)
                 if (ids[i] == ids[j]) return check.fail({"batch.top_tokens of row ", row, " hold ", ids[i], " twice"});
             // One that is not finite is the row's own matter.
-            if (is_finite(in.top_log_probs[i])) mass += std::exp(in.top_log_probs[i]);
+            if (is_finite(in.given.top_log_probs[i])) mass += std::exp(in.given.top_log_probs[i]);
         }
         if (!(mass <= 1.0 + 1e-2))
             return check.fail({"batch.top_log_probs of row ", row, " give a probability of ", mass, ", expected at most 1"});
@@ -271,23 +224,26 @@ inline void check_batch(call_checker& check, std::span<const term_facts> terms, 
     check.view("batch.student", in.student);
     if (!in.teacher.absent()) check.same_shape("batch.teacher", in.teacher, in.student);
     check_needs(check, terms, needs_sequences, in);
-    for (const auto& [name, array] : row_arrays(in))
-        if (array.size != 0) check.one_per_row(name, array, rows);
+    for_each_field(
+        [&](const batch_field& field, const auto& array) {
+            if (field.length == field_length::rows && !array.empty()) check.one_per_row(field.name, array, rows);
+        },
+        in.given);
     if (!check.fine()) return;
-    check_top_token_arrays(check, in.top_tokens, in.top_log_probs, rows);
+    check_top_token_arrays(check, in.given.top_tokens, in.given.top_log_probs, rows);
     if (!reads_arrays) return;
-    check_offsets(check, in.sequence_offsets, rows);
-    check_weights(check, in.weights);
+    check_offsets(check, in.given.sequence_offsets, rows);
+    check_weights(check, in.given.weights);
     if (!check.fine()) return;
 
     const fields needed = needed_fields(terms);
-    const active_rows active{in.weights, in.labels};
-    if (contains(needed, fields::tokens)) check_token_ids(check, "batch.tokens", in.tokens, vocabulary, active);
+    const active_rows active{in.given.weights, in.given.labels};
+    if (contains(needed, fields::tokens)) check_token_ids(check, "batch.tokens", in.given.tokens, vocabulary, active);
     if (contains(needed, fields::teacher_label))
-        check_token_ids(check, "batch.teacher_tokens", in.teacher_tokens, vocabulary, active);
-    check_token_ids(check, "batch.labels", in.labels, vocabulary, active);
+        check_token_ids(check, "batch.teacher_tokens", in.given.teacher_tokens, vocabulary, active);
+    check_token_ids(check, "batch.labels", in.given.labels, vocabulary, active);
     if (contains(needed, fields::teacher_top_tokens)) check_top_tokens(check, in, active);
-    check_row_temperatures(check, in.temperatures, t, active);
+    check_row_temperatures(check, in.given.temperatures, t, active);
 }
 
 /// An output against every input of the batch. `student_allowed`: the output may be the student's own buffer.
@@ -295,10 +251,9 @@ inline void check_output(call_checker& check, std::string_view name, const regio
                          const untyped_batch& in) {
     if (!student_allowed) check.no_overlap(name, output, "batch.student", region_of(in.student));
     check.no_overlap(name, output, "batch.teacher", region_of(in.teacher));
-    for (const auto& [input, array] : row_arrays(in)) check.no_overlap(name, output, input, region_of(array));
-    check.no_overlap(name, output, "batch.top_tokens", region_of(in.top_tokens));
-    check.no_overlap(name, output, "batch.top_log_probs", region_of(in.top_log_probs));
-    check.no_overlap(name, output, "batch.sequence_offsets", region_of(in.sequence_offsets));
+    for_each_field(
+        [&](const batch_field& field, const auto& array) { check.no_overlap(name, output, field.name, region_of(array)); },
+        in.given);
 }
 
 /// The gradient's shape and place. `students_type`: its elements are of the student's type.

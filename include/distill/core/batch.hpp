@@ -1,11 +1,13 @@
 /// Everything one call reads.
 #pragma once
 
+#include <distill/core/fields.hpp>
 #include <distill/core/logits_view.hpp>
 #include <distill/core/row_array.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace distill::inline DISTILL_ABI {
 
@@ -32,6 +34,41 @@ struct batch {
     row_values top_log_probs{};  ///< [rows, k]: the teacher's log q of them, over the whole vocabulary
     row_values sequence_log_ratios{};  ///< mean over the row's sequence of log p(y) - log p_old(y)
 };
+
+/// How many numbers a field of a batch has.
+enum class field_length {
+    rows,       ///< one per row
+    tokens,     ///< k per row
+    sequences,  ///< one more than there are sequences
+};
+
+/// A field of a batch beside its logits.
+struct batch_field {
+    std::string_view name;
+    field_length length;
+    fields reads = fields::none;         ///< what a term that reads it says in `needs`
+    bool teacher_logits_do_too = false;  ///< dense teacher logits stand in for it
+};
+
+/// The table of those fields: visit(batch_field, the field of each batch...) for every one of them. A new field is a member of
+/// batch and a line here; validation, overlaps and what a term needs follow.
+template <class Visit, class... Batches>
+constexpr void for_each_field(const Visit& visit, Batches&... in) {
+    using enum field_length;
+    visit(batch_field{"batch.weights", rows}, in.weights...);
+    visit(batch_field{"batch.tokens", rows, fields::tokens}, in.tokens...);
+    visit(batch_field{"batch.teacher_tokens", rows, fields::teacher_label, true}, in.teacher_tokens...);
+    visit(batch_field{"batch.labels", rows, fields::labels}, in.labels...);
+    visit(batch_field{"batch.old_log_probs", rows, fields::old_log_probs}, in.old_log_probs...);
+    visit(batch_field{"batch.teacher_log_probs", rows, fields::teacher_log_prob, true}, in.teacher_log_probs...);
+    visit(batch_field{"batch.advantages", rows, fields::advantages}, in.advantages...);
+    visit(batch_field{"batch.sequence_offsets", sequences}, in.sequence_offsets...);
+    visit(batch_field{"batch.temperatures", rows}, in.temperatures...);
+    visit(batch_field{"batch.coefficients", rows, fields::coefficients}, in.coefficients...);
+    visit(batch_field{"batch.top_tokens", tokens, fields::teacher_top_tokens}, in.top_tokens...);
+    visit(batch_field{"batch.top_log_probs", tokens, fields::teacher_top_tokens}, in.top_log_probs...);
+    visit(batch_field{"batch.sequence_log_ratios", rows, fields::sequence_log_ratios}, in.sequence_log_ratios...);
+}
 
 /// The label of a row that has none. It masks the row, whether a term of the objective reads labels or not.
 inline constexpr std::int64_t ignored_label = -100;
