@@ -118,7 +118,7 @@ private:
         for (; next < row_diagnosis::mass_sizes.size(); ++next) found.teacher_mass[next] = mass;
 
         for (std::size_t n = 0; n < row_diagnosis::overlap_sizes.size(); ++n) {
-            const auto k = std::min(static_cast<std::size_t>(row_diagnosis::overlap_sizes[n]), teacher.size());
+            const auto k = (std::min)(static_cast<std::size_t>(row_diagnosis::overlap_sizes[n]), teacher.size());
             std::size_t shared = 0;
             for (std::size_t i = 0; i < k; ++i)
                 for (std::size_t j = 0; j < k; ++j) shared += teacher[i].index == student[j].index ? 1 : 0;
@@ -133,11 +133,11 @@ std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_dia
     const term_facts reads{.name = "diagnose",
                            .needs = fields::teacher | (in.tokens.empty() ? fields::none : fields::tokens)};
     const untyped_batch untyped(in);
-    call_checker check;
-    check_objective(check, {}, std::span(&t, 1));
-    if (check.fine()) check_batch(check, std::span(&reads, 1), t, false, untyped);
-    check_row_results(check, "rows", rows, untyped);
-    return check.error();
+    call_checker checker;
+    check_objective(checker, {}, std::span(&t, 1));
+    if (checker.fine()) check_batch(checker, std::span(&reads, 1), t, false, untyped);
+    check_row_results(checker, "rows", rows, untyped);
+    return checker.error();
 }
 
 }  // namespace detail

@@ -228,28 +228,28 @@ private:
         constexpr bool writes = !std::is_same_v<Destination, row::no_gradient>;
         const detail::untyped_batch in(typed);
         const auto terms = detail::facts_of_terms(objective_);
-        detail::call_checker check;
-        detail::check_objective(check, terms, detail::temperatures_of(objective_, temperature_));
-        if constexpr (std::is_same_v<Caps, soft_cap>) detail::check_soft_cap(check, caps_);
+        detail::call_checker checker;
+        detail::check_objective(checker, terms, detail::temperatures_of(objective_, temperature_));
+        if constexpr (std::is_same_v<Caps, soft_cap>) detail::check_soft_cap(checker, caps_);
         if constexpr (requires { reduction_.domain_error(); })
             if (const char* problem = reduction_.domain_error(); problem != nullptr)
-                check.fail({detail::type_name<Reduction>(), ": ", problem});
-        if (check.fine())
-            detail::check_batch(check, terms, temperature_, Reduction::needs_sequences, in, !device_backend<Backend>);
+                checker.refuse({detail::type_name<Reduction>(), ": ", problem});
+        if (checker.fine())
+            detail::check_batch(checker, terms, temperature_, Reduction::needs_sequences, in, !device_backend<Backend>);
         if constexpr (writes)
-            if (check.fine())
-                detail::check_gradient(check, destination.view, destination.zeroes_padding,
+            if (checker.fine())
+                detail::check_gradient(checker, destination.view, destination.zeroes_padding,
                                        std::is_same_v<decltype(destination.view), logits_view<Student>>, in);
         if constexpr (!std::is_same_v<Rows, no_rows>) {
             const detail::untyped_array rows(row_losses);
-            detail::check_row_results(check, "row_losses", rows, in);
-            check.alignment("row_losses", rows);
-            if (check.fine()) detail::check_output(check, "row_losses", detail::region_of(rows), false, in);
+            detail::check_row_results(checker, "row_losses", rows, in);
+            checker.alignment("row_losses", rows);
+            if (checker.fine()) detail::check_output(checker, "row_losses", detail::region_of(rows), false, in);
             if constexpr (writes)
-                check.no_overlap("row_losses", detail::region_of(rows), "gradient",
-                                 detail::region_of(destination.view, destination.zeroes_padding));
+                checker.no_overlap("row_losses", detail::region_of(rows), "gradient",
+                                   detail::region_of(destination.view, destination.zeroes_padding));
         }
-        return check.error();
+        return checker.error();
     }
 
     Objective objective_;

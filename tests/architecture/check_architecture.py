@@ -56,6 +56,7 @@ DOCUMENTATION = ("Summand", "Derivative", "Domain", "At p = q", "Accuracy", "Sou
 ONE_STRUCT = ("divergence", "token", "normalizer", "reduction", "composition")
 NAMED_AFTER_CONTENT = (*ONE_STRUCT, "training", "backend/executor", "backend/reference.hpp", "backend/eigen.hpp", "loss.hpp",
                        "diagnose.hpp")
+INCLUDED_TWICE = "core/macros_of_others.hpp"  # sets macros aside, and gives them back
 IN_UMBRELLA = ("divergence", "token", "normalizer", "reduction", "composition")
 LONGEST_HEADER, LARGEST_MEDIAN, LONGEST_CONTRIBUTING = 450, 120, 20
 
@@ -252,9 +253,21 @@ def a_file_is_named_after_what_it_holds(tree):
 
 def headers_begin_with_pragma_once(tree):
     for header in tree.headers:
+        if header.name == INCLUDED_TWICE:
+            continue
         first = next((number for number, line in enumerate(header.code, start=1) if line.strip()), 1)
         if not header.code or header.code[first - 1].strip() != "#pragma once":
             yield header.path, first, "a header's first line of code is #pragma once"
+
+
+def macros_of_others_are_given_back(tree):
+    for header in tree.headers:
+        lines = [line for line, spelling in header.includes if spelling == f"<distill/{INCLUDED_TWICE}>"]
+        if not lines:
+            continue
+        code = [number for number, line in enumerate(header.code, start=1) if line.strip()]
+        if len(lines) != 2 or lines[0] != header.includes[-2][0] or lines[1] != code[-1]:
+            yield header.path, lines[0], f"{INCLUDED_TWICE} is included after all other headers, and as the last line"
 
 
 def headers_are_short(tree):
@@ -323,6 +336,7 @@ RULES = (
     terms_have_a_documentation_block,
     a_file_is_named_after_what_it_holds,
     headers_begin_with_pragma_once,
+    macros_of_others_are_given_back,
     headers_are_short,
     the_umbrella_is_complete,
     nothing_is_unfinished_or_tied_to_a_machine,

@@ -118,6 +118,9 @@ PLANTED = {
     "an include guard": (
         {D + "core/view.hpp": "#ifndef DISTILL_VIEW\n#define DISTILL_VIEW\n#endif\n"}, D + "core/view.hpp:1: ",
         "#pragma once"),
+    "macros of others that are not given back": (
+        {D + "core/macros_of_others.hpp": "", D + "core/view.hpp": header("<distill/core/macros_of_others.hpp>")},
+        D + "core/view.hpp:3: ", "as the last line"),
     "a long header": ({D + "core/view.hpp": header(body="\n" * 460)}, D + "core/view.hpp:462: ", "at most 450 lines"),
     "long headers": (
         {name: text + "\n" * 150 for name, text in CLEAN.items() if name.startswith(D)}, "include/distill:1: ",

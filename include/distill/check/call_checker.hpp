@@ -99,57 +99,57 @@ public:
     [[nodiscard]] bool fine() const { return error_.empty(); }
 
     /// Records the sentence where nothing failed before.
-    void fail(sentence_parts parts) {
+    void refuse(sentence_parts parts) {
         if (error_.empty()) error_ = sentence(parts);
     }
     /// Records the sentence if the condition fails. Its parts are made either way: outside of loops only.
-    bool require(bool condition, sentence_parts parts) {
-        if (!condition) fail(parts);
+    bool demand(bool condition, sentence_parts parts) {
+        if (!condition) refuse(parts);
         return fine();
     }
 
     void view(std::string_view name, const untyped_view& v) {
-        if (!require(v.rows >= 0, {name, " has ", v.rows, " rows"}) || v.absent()) return;
-        require(v.vocabulary >= 1 && v.vocabulary <= largest_vocabulary,
-                {name, " has a vocabulary of ", v.vocabulary, ", expected 1 to ", largest_vocabulary});
-        require(v.row_stride >= v.vocabulary,
-                {name, " has a row stride of ", v.row_stride, ", expected at least its vocabulary ", v.vocabulary});
+        if (!demand(v.rows >= 0, {name, " has ", v.rows, " rows"}) || v.absent()) return;
+        demand(v.vocabulary >= 1 && v.vocabulary <= largest_vocabulary,
+               {name, " has a vocabulary of ", v.vocabulary, ", expected 1 to ", largest_vocabulary});
+        demand(v.row_stride >= v.vocabulary,
+               {name, " has a row stride of ", v.row_stride, ", expected at least its vocabulary ", v.vocabulary});
         if (!fine() || v.rows == 0) return;
-        const auto most = std::numeric_limits<std::ptrdiff_t>::max() / static_cast<std::ptrdiff_t>(v.element_bytes);
-        require(v.rows <= most / v.row_stride,
-                {name, " has ", v.rows, " rows of stride ", v.row_stride, ", more than memory can hold"});
-        require(v.data != nullptr, {name, " has ", v.rows, " rows and a null pointer"});
+        const auto most = (std::numeric_limits<std::ptrdiff_t>::max)() / static_cast<std::ptrdiff_t>(v.element_bytes);
+        demand(v.rows <= most / v.row_stride,
+               {name, " has ", v.rows, " rows of stride ", v.row_stride, ", more than memory can hold"});
+        demand(v.data != nullptr, {name, " has ", v.rows, " rows and a null pointer"});
         aligned(name, v.data, v.alignment);
     }
 
     void same_shape(std::string_view name, const untyped_view& v, const untyped_view& student) {
         view(name, v);
-        require(v.rows == student.rows, {name, " has ", v.rows, " rows, batch.student has ", student.rows});
-        require(v.vocabulary == student.vocabulary,
-                {name, " has a vocabulary of ", v.vocabulary, ", batch.student has ", student.vocabulary});
+        demand(v.rows == student.rows, {name, " has ", v.rows, " rows, batch.student has ", student.rows});
+        demand(v.vocabulary == student.vocabulary,
+               {name, " has a vocabulary of ", v.vocabulary, ", batch.student has ", student.vocabulary});
     }
 
     /// Numbers are aligned to their size.
     void alignment(std::string_view name, const untyped_array& array) { aligned(name, array.address, array.element_bytes); }
 
     void one_per_row(std::string_view name, const untyped_array& array, std::ptrdiff_t rows) {
-        require(!array.dangling(), {name, " has ", array.size, " elements and a null pointer"});
+        demand(!array.dangling(), {name, " has ", array.size, " elements and a null pointer"});
         alignment(name, array);
-        require(array.size == rows, {name, " has ", array.size, " elements, batch.student has ", rows, " rows"});
+        demand(array.size == rows, {name, " has ", array.size, " elements, batch.student has ", rows, " rows"});
     }
 
     /// `reader` needs `field`.
     void needed(std::string_view reader, std::string_view field, bool present) {
-        require(present, {reader, " needs ", field, ", which is empty"});
+        demand(present, {reader, " needs ", field, ", which is empty"});
     }
 
     void no_overlap(std::string_view output, const region& out, std::string_view input, const region& in) {
-        require(!overlap(out, in), {output, " overlaps ", input});
+        demand(!overlap(out, in), {output, " overlaps ", input});
     }
 
 private:
     void aligned(std::string_view name, const void* address, std::size_t to) {
-        require(reinterpret_cast<std::uintptr_t>(address) % to == 0, {name, " is not aligned to its element type"});
+        demand(reinterpret_cast<std::uintptr_t>(address) % to == 0, {name, " is not aligned to its element type"});
     }
 
     std::string error_;

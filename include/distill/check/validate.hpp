@@ -97,75 +97,76 @@ struct untyped_batch {
 };
 
 /// Parameters of terms, coefficients and temperatures.
-inline void check_objective(call_checker& check, std::span<const term_facts> terms,
+inline void check_objective(call_checker& checker, std::span<const term_facts> terms,
                             std::span<const temperature> temperatures) {
     for (const term_facts& t : terms) {
-        check.require(is_finite(t.weight), {"the coefficient of ", t.name, " is not finite"});
-        if (t.domain_error != nullptr) check.fail({t.name, ": ", t.domain_error});
+        checker.demand(is_finite(t.weight), {"the coefficient of ", t.name, " is not finite"});
+        if (t.domain_error != nullptr) checker.refuse({t.name, ": ", t.domain_error});
     }
     for (const temperature& t : temperatures)
         for (const double value : {t.student, t.teacher})
-            check.require(is_temperature(value), {"temperature is ", value, ", expected a finite number in [1e-4, 1e4]"});
+            checker.demand(is_temperature(value), {"temperature is ", value, ", expected a finite number in [1e-4, 1e4]"});
 }
 
-inline void check_soft_cap(call_checker& check, const soft_cap& caps) {
+inline void check_soft_cap(call_checker& checker, const soft_cap& caps) {
     for (const double cap : {caps.student, caps.teacher})
-        check.require(is_finite(cap) && (cap == 0.0 || (cap >= smallest_soft_cap && cap <= largest_soft_cap)),
-                      {"soft_cap is ", cap, ", expected a number in [1e-3, 1e6], or 0 for none"});
+        checker.demand(is_finite(cap) && (cap == 0.0 || (cap >= smallest_soft_cap && cap <= largest_soft_cap)),
+                       {"soft_cap is ", cap, ", expected a number in [1e-3, 1e6], or 0 for none"});
 }
 
 /// Every field that a term or the reduction needs is there.
-inline void check_needs(call_checker& check, std::span<const term_facts> terms, bool needs_sequences,
+inline void check_needs(call_checker& checker, std::span<const term_facts> terms, bool needs_sequences,
                         const untyped_batch& in) {
     if (in.student.rows == 0) return;
     const bool teacher = !in.teacher.absent();
     for (const term_facts& t : terms) {
-        check.needed(t.name, "batch.teacher", teacher || !contains(t.needs, fields::teacher));
+        checker.needed(t.name, "batch.teacher", teacher || !contains(t.needs, fields::teacher));
         for_each_field(
             [&](const batch_field& field, const auto& array) {
                 if (!contains(t.needs, field.reads) || !array.empty() || (field.teacher_logits_do_too && teacher)) return;
-                check.fail({t.name, " needs ", field.name, field.teacher_logits_do_too ? " or batch.teacher" : "",
-                            ", which is empty"});
+                checker.refuse({t.name, " needs ", field.name, field.teacher_logits_do_too ? " or batch.teacher" : "",
+                                ", which is empty"});
             },
             in.given);
     }
-    check.needed("the reduction", "batch.sequence_offsets", !needs_sequences || !in.given.sequence_offsets.empty());
+    checker.needed("the reduction", "batch.sequence_offsets", !needs_sequences || !in.given.sequence_offsets.empty());
 }
 
-inline void check_top_token_arrays(call_checker& check, const row_indices& ids, const row_values& log_probs,
+inline void check_top_token_arrays(call_checker& checker, const row_indices& ids, const row_values& log_probs,
                                    std::ptrdiff_t rows) {
     if (ids.empty() && log_probs.empty()) return;
-    check.require(!ids.dangling() && !log_probs.dangling(), {"batch.top_tokens or batch.top_log_probs is a null pointer"});
-    check.alignment("batch.top_tokens", ids);
-    check.alignment("batch.top_log_probs", log_probs);
-    check.require(ids.size() == log_probs.size(),
-                  {"batch.top_log_probs has ", log_probs.size(), " elements, batch.top_tokens has ", ids.size()});
-    check.require(rows > 0 && ids.size() > 0 && ids.size() % rows == 0 && ids.size() / rows <= largest_token_set,
-                  {"batch.top_tokens has ", ids.size(), " elements, expected 1 to ", largest_token_set, " for each of the ",
-                   rows, " rows of batch.student"});
+    checker.demand(!ids.dangling() && !log_probs.dangling(), {"batch.top_tokens or batch.top_log_probs is a null pointer"});
+    checker.alignment("batch.top_tokens", ids);
+    checker.alignment("batch.top_log_probs", log_probs);
+    checker.demand(ids.size() == log_probs.size(),
+                   {"batch.top_log_probs has ", log_probs.size(), " elements, batch.top_tokens has ", ids.size()});
+    checker.demand(rows > 0 && ids.size() > 0 && ids.size() % rows == 0 && ids.size() / rows <= largest_token_set,
+                   {"batch.top_tokens has ", ids.size(), " elements, expected 1 to ", largest_token_set, " for each of the ",
+                    rows, " rows of batch.student"});
 }
 
-inline void check_offsets(call_checker& check, const row_indices& offsets, std::ptrdiff_t rows) {
+inline void check_offsets(call_checker& checker, const row_indices& offsets, std::ptrdiff_t rows) {
     constexpr std::string_view name = "batch.sequence_offsets";
-    if (offsets.empty() || !check.require(!offsets.dangling(), {name, " has a null pointer"})) return;
-    if (!check.require(offsets.size() >= 1, {name, " has ", offsets.size(), " elements, expected at least 1"})) return;
-    check.alignment(name, offsets);
-    if (!check.fine() || !check.require(offsets[0] == 0, {name, " starts at ", offsets[0], ", expected 0"})) return;
+    if (offsets.empty() || !checker.demand(!offsets.dangling(), {name, " has a null pointer"})) return;
+    if (!checker.demand(offsets.size() >= 1, {name, " has ", offsets.size(), " elements, expected at least 1"})) return;
+    checker.alignment(name, offsets);
+    if (!checker.fine() || !checker.demand(offsets[0] == 0, {name, " starts at ", offsets[0], ", expected 0"})) return;
     const std::ptrdiff_t last = offsets.size() - 1;
     for (std::ptrdiff_t s = 0; s < last; ++s)
         if (offsets[s] > offsets[s + 1])
-            return check.fail({name, " decreases from ", offsets[s], " to ", offsets[s + 1], " at sequence ", s});
-    check.require(offsets[last] == rows, {name, " ends at ", offsets[last], ", batch.student has ", rows, " rows"});
+            return checker.refuse({name, " decreases from ", offsets[s], " to ", offsets[s + 1], " at sequence ", s});
+    checker.demand(offsets[last] == rows, {name, " ends at ", offsets[last], ", batch.student has ", rows, " rows"});
 }
 
-inline void check_weights(call_checker& check, const row_values& weights) {
+inline void check_weights(call_checker& checker, const row_values& weights) {
     double sum = 0.0;
     for (std::ptrdiff_t row = 0; row < weights.size(); ++row) {
         if (!(is_finite(weights[row]) && weights[row] >= 0.0))
-            return check.fail({"batch.weights[", row, "] is ", weights[row], ", expected a finite number of at least 0"});
+            return checker.refuse(
+                {"batch.weights[", row, "] is ", weights[row], ", expected a finite number of at least 0"});
         sum += weights[row];
     }
-    check.require(is_finite(sum), {"batch.weights add up to more than a double holds"});
+    checker.demand(is_finite(sum), {"batch.weights add up to more than a double holds"});
 }
 
 /// The rows that a call works on.
@@ -176,15 +177,15 @@ struct active_rows {
     bool operator()(std::ptrdiff_t row) const { return own_weight(weights, labels, row) != 0.0; }
 };
 
-inline void check_token_ids(call_checker& check, std::string_view name, const row_indices& ids, std::ptrdiff_t vocabulary,
+inline void check_token_ids(call_checker& checker, std::string_view name, const row_indices& ids, std::ptrdiff_t vocabulary,
                             const active_rows& active) {
     for (std::ptrdiff_t row = 0; row < ids.size(); ++row)
         if (active(row) && !(ids[row] >= 0 && ids[row] < vocabulary))
-            return check.fail({name, "[", row, "] is ", ids[row], ", expected a token id in [0, ", vocabulary, ")"});
+            return checker.refuse({name, "[", row, "] is ", ids[row], ", expected a token id in [0, ", vocabulary, ")"});
 }
 
 /// The teacher's most probable tokens: k per row, different, with log-probabilities of at most 1 together.
-inline void check_top_tokens(call_checker& check, const untyped_batch& in, const active_rows& active) {
+inline void check_top_tokens(call_checker& checker, const untyped_batch& in, const active_rows& active) {
     const std::ptrdiff_t rows = in.student.rows, k = rows == 0 ? 0 : in.given.top_tokens.size() / rows;
     const row_indices& ids = in.given.top_tokens;
     for (std::ptrdiff_t row = 0; row < rows; ++row) {
@@ -193,77 +194,78 @@ inline void check_top_tokens(call_checker& check, const untyped_batch& in, const
         for (std::ptrdiff_t i = row * k; i < (row + 1) * k; ++i) {
             if (ids[i] == ignored_label) continue;
             if (!(ids[i] >= 0 && ids[i] < in.student.vocabulary))
-                return check.fail({"batch.top_tokens of row ", row, " hold ", ids[i], ", expected token ids in [0, ",
-                                   in.student.vocabulary, "), or -100"});
+                return checker.refuse({"batch.top_tokens of row ", row, " hold ", ids[i], ", expected token ids in [0, ",
+                                       in.student.vocabulary, "), or -100"});
             for (std::ptrdiff_t j = row * k; j < i; ++j)
-                if (ids[i] == ids[j]) return check.fail({"batch.top_tokens of row ", row, " hold ", ids[i], " twice"});
+                if (ids[i] == ids[j]) return checker.refuse({"batch.top_tokens of row ", row, " hold ", ids[i], " twice"});
             // One that is not finite is the row's own matter.
             if (is_finite(in.given.top_log_probs[i])) mass += std::exp(in.given.top_log_probs[i]);
         }
         if (!(mass <= 1.0 + 1e-2))
-            return check.fail({"batch.top_log_probs of row ", row, " give a probability of ", mass, ", expected at most 1"});
+            return checker.refuse(
+                {"batch.top_log_probs of row ", row, " give a probability of ", mass, ", expected at most 1"});
     }
 }
 
 /// The active rows' temperatures, each times the loss's.
-inline void check_row_temperatures(call_checker& check, const row_values& temperatures, const temperature& t,
+inline void check_row_temperatures(call_checker& checker, const row_values& temperatures, const temperature& t,
                                    const active_rows& active) {
     for (std::ptrdiff_t row = 0; row < temperatures.size(); ++row)
         for (const double of_loss : {t.student, t.teacher})
             if (active(row) && !is_temperature(temperatures[row] * of_loss))
-                return check.fail({"batch.temperatures[", row, "] is ", temperatures[row],
-                                   ", expected a number that, times the loss's temperature ", of_loss,
-                                   ", lies in [1e-4, 1e4]"});
+                return checker.refuse({"batch.temperatures[", row, "] is ", temperatures[row],
+                                       ", expected a number that, times the loss's temperature ", of_loss,
+                                       ", lies in [1e-4, 1e4]"});
 }
 
 /// Shapes and fields of a batch, and, where `reads_arrays`, token ids, weights, temperatures and offsets: what stands in the
 /// memory of a device is not looked at.
-inline void check_batch(call_checker& check, std::span<const term_facts> terms, const temperature& t, bool needs_sequences,
+inline void check_batch(call_checker& checker, std::span<const term_facts> terms, const temperature& t, bool needs_sequences,
                         const untyped_batch& in, bool reads_arrays = true) {
     const std::ptrdiff_t rows = in.student.rows, vocabulary = in.student.vocabulary;
-    check.view("batch.student", in.student);
-    if (!in.teacher.absent()) check.same_shape("batch.teacher", in.teacher, in.student);
-    check_needs(check, terms, needs_sequences, in);
+    checker.view("batch.student", in.student);
+    if (!in.teacher.absent()) checker.same_shape("batch.teacher", in.teacher, in.student);
+    check_needs(checker, terms, needs_sequences, in);
     for_each_field(
         [&](const batch_field& field, const auto& array) {
-            if (field.length == field_length::rows && !array.empty()) check.one_per_row(field.name, array, rows);
+            if (field.length == field_length::rows && !array.empty()) checker.one_per_row(field.name, array, rows);
         },
         in.given);
-    if (!check.fine()) return;
-    check_top_token_arrays(check, in.given.top_tokens, in.given.top_log_probs, rows);
+    if (!checker.fine()) return;
+    check_top_token_arrays(checker, in.given.top_tokens, in.given.top_log_probs, rows);
     if (!reads_arrays) return;
-    check_offsets(check, in.given.sequence_offsets, rows);
-    check_weights(check, in.given.weights);
-    if (!check.fine()) return;
+    check_offsets(checker, in.given.sequence_offsets, rows);
+    check_weights(checker, in.given.weights);
+    if (!checker.fine()) return;
 
     const fields needed = needed_fields(terms);
     const active_rows active{in.given.weights, in.given.labels};
-    if (contains(needed, fields::tokens)) check_token_ids(check, "batch.tokens", in.given.tokens, vocabulary, active);
+    if (contains(needed, fields::tokens)) check_token_ids(checker, "batch.tokens", in.given.tokens, vocabulary, active);
     if (contains(needed, fields::teacher_label))
-        check_token_ids(check, "batch.teacher_tokens", in.given.teacher_tokens, vocabulary, active);
-    check_token_ids(check, "batch.labels", in.given.labels, vocabulary, active);
-    if (contains(needed, fields::teacher_top_tokens)) check_top_tokens(check, in, active);
-    check_row_temperatures(check, in.given.temperatures, t, active);
+        check_token_ids(checker, "batch.teacher_tokens", in.given.teacher_tokens, vocabulary, active);
+    check_token_ids(checker, "batch.labels", in.given.labels, vocabulary, active);
+    if (contains(needed, fields::teacher_top_tokens)) check_top_tokens(checker, in, active);
+    check_row_temperatures(checker, in.given.temperatures, t, active);
 }
 
 /// An output against every input of the batch. `student_allowed`: the output may be the student's own buffer.
-inline void check_output(call_checker& check, std::string_view name, const region& output, bool student_allowed,
+inline void check_output(call_checker& checker, std::string_view name, const region& output, bool student_allowed,
                          const untyped_batch& in) {
-    if (!student_allowed) check.no_overlap(name, output, "batch.student", region_of(in.student));
-    check.no_overlap(name, output, "batch.teacher", region_of(in.teacher));
+    if (!student_allowed) checker.no_overlap(name, output, "batch.student", region_of(in.student));
+    checker.no_overlap(name, output, "batch.teacher", region_of(in.teacher));
     for_each_field(
-        [&](const batch_field& field, const auto& array) { check.no_overlap(name, output, field.name, region_of(array)); },
+        [&](const batch_field& field, const auto& array) { checker.no_overlap(name, output, field.name, region_of(array)); },
         in.given);
 }
 
 /// The gradient's shape and place. `students_type`: its elements are of the student's type.
-inline void check_gradient(call_checker& check, const untyped_view& destination, bool zeroes_padding, bool students_type,
+inline void check_gradient(call_checker& checker, const untyped_view& destination, bool zeroes_padding, bool students_type,
                            const untyped_batch& in) {
-    check.same_shape("gradient", destination, in.student);
-    if (!check.fine()) return;
+    checker.same_shape("gradient", destination, in.student);
+    if (!checker.fine()) return;
     const bool in_place =
         students_type && destination.data == in.student.data && destination.row_stride == in.student.row_stride;
-    check_output(check, "gradient", region_of(destination, zeroes_padding), in_place, in);
+    check_output(checker, "gradient", region_of(destination, zeroes_padding), in_place, in);
 }
 
 /// What is wrong with a device call's workspace; empty where nothing is.
@@ -274,11 +276,11 @@ inline std::string workspace_error(const void* data, std::size_t bytes, std::siz
 }
 
 /// An array of one result per row.
-inline void check_row_results(call_checker& check, std::string_view name, const untyped_array& results,
+inline void check_row_results(call_checker& checker, std::string_view name, const untyped_array& results,
                               const untyped_batch& in) {
-    check.require(results.size == in.student.rows,
-                  {name, " has ", results.size, " elements, batch.student has ", in.student.rows, " rows"});
-    check.require(!results.dangling(), {name, " is a null pointer"});
+    checker.demand(results.size == in.student.rows,
+                   {name, " has ", results.size, " elements, batch.student has ", in.student.rows, " rows"});
+    checker.demand(!results.dangling(), {name, " is a null pointer"});
 }
 
 }  // namespace distill::inline DISTILL_ABI::detail

@@ -4,6 +4,8 @@
 #include <distill/core/config.hpp>
 #include <distill/core/number.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// value + derivative * epsilon, epsilon^2 = 0. A term that returns its value alone is evaluated on dual numbers seeded
@@ -67,3 +69,5 @@ struct dual {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// A number type: a scalar, a SIMD pack, a dual number.
@@ -78,3 +80,5 @@ constexpr double quiet_nan() noexcept {
 }
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <concepts>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// A floating-point value as terms see it where there is no SIMD: the reference backend, token terms, one CUDA thread.
@@ -61,3 +63,5 @@ private:
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <type_traits>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 namespace detail {
@@ -90,10 +92,12 @@ private:
             if (heavier > 0) low = threshold(heavier);
         }
         // Clear of the last token left out, whose q the next sweep may round otherwise.
-        return std::min(high * resolution, of_first);
+        return (std::min)(high * resolution, of_first);
     }
 
     double forward_share_ = 0.5;
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Alpha-beta divergence  -1 / (a b) sum_v (q_v^a p_v^b - a / (a + b) q_v^(a + b) - b / (a + b) p_v^(a + b)),  and its limits
@@ -54,3 +56,5 @@ private:
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Pearson's chi-squared divergence of the student from the teacher  sum_v (p_v - q_v)^2 / q_v.
@@ -22,3 +24,5 @@ struct chi_squared : term<chi_squared> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Forward Kullback-Leibler divergence  KL(q || p) = sum_v q_v (log q_v - log p_v), mass-covering.
@@ -22,3 +24,5 @@ struct forward_kl : term<forward_kl> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

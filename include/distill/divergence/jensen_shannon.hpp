@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Generalised Jensen-Shannon divergence  b KL(q || m) + (1 - b) KL(p || m),  m = b q + (1 - b) p,  b the teacher's weight.
@@ -40,3 +42,5 @@ struct jensen_shannon : term<jensen_shannon> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Reverse Kullback-Leibler divergence  KL(p || q) = sum_v p_v (log p_v - log q_v), mode-seeking: the
@@ -24,3 +26,5 @@ struct reverse_kl : term<reverse_kl> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

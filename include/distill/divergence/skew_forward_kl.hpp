@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Skew forward Kullback-Leibler divergence  KL(q || m),  m = a q + (1 - a) p,  a the teacher's share of the mixture.
@@ -37,3 +39,5 @@ struct skew_forward_kl : term<skew_forward_kl> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Skew reverse Kullback-Leibler divergence  KL(p || m),  m = (1 - a) q + a p,  a the student's share of the mixture.
@@ -39,3 +41,5 @@ struct skew_reverse_kl : term<skew_reverse_kl> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

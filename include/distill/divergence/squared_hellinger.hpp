@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Squared Hellinger distance  1/2 sum_v (sqrt p_v - sqrt q_v)^2.
@@ -23,3 +25,5 @@ struct squared_hellinger : term<squared_hellinger> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Token-wise distillation: forward and reverse KL mixed anew at every entry,  sum_v a_v q_v log(q_v / p_v) + (1 - a_v) p_v
@@ -23,3 +25,5 @@ struct todi : term<todi> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

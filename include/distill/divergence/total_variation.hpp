@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Total variation distance  1/2 sum_v |p_v - q_v|.
@@ -23,3 +25,5 @@ struct total_variation : term<total_variation> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

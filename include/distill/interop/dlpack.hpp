@@ -72,7 +72,7 @@ inline std::string dlpack_problem(const DLTensor& tensor, DLDataType expected, D
         return "has elements of type " + dlpack_name(tensor.dtype) + ", expected " + dlpack_name(expected) +
                (same_type(expected, alternative) ? "" : " or " + dlpack_name(alternative));
     if (tensor.shape == nullptr && tensor.ndim > 0) return sentence({"has ", tensor.ndim, " dimensions and no shape"});
-    if (tensor.byte_offset > std::numeric_limits<std::uintptr_t>::max() - reinterpret_cast<std::uintptr_t>(tensor.data))
+    if (tensor.byte_offset > (std::numeric_limits<std::uintptr_t>::max)() - reinterpret_cast<std::uintptr_t>(tensor.data))
         return sentence({"has a byte offset of ", tensor.byte_offset, ", which leads beyond all memory"});
     return {};
 }

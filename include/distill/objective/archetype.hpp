@@ -6,14 +6,16 @@
 
 #include <concepts>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::detail {
 
 struct number_archetype {
     /// What a comparison answers: select's first argument, and nothing else.
     struct mask {
-        template <std::same_as<bool> Bool>
-        constexpr operator Bool() const {
-            static_assert(!std::same_as<Bool, bool>,
+        template <std::same_as<bool> Boolean>
+        constexpr operator Boolean() const {
+            static_assert(!std::same_as<Boolean, bool>,
                           "distill: a number may be many lanes, which do not all take the same branch: choose with "
                           "select(a < b, x, y), not with if, ?:, && or ||");
             return false;
@@ -46,3 +48,5 @@ struct number_archetype {
 static_assert(number<number_archetype>);
 
 }  // namespace distill::inline DISTILL_ABI::detail
+
+#include <distill/core/macros_of_others.hpp>

@@ -10,6 +10,8 @@
 
 #include <cstdint>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::row {
 
 /// A row of logits that count as cap tanh(x / cap); at cap 0 as they are.
@@ -106,3 +108,5 @@ constexpr double single_slope(const capped_row<Element>& row, std::int64_t index
 }
 
 }  // namespace distill::inline DISTILL_ABI::row
+
+#include <distill/core/macros_of_others.hpp>

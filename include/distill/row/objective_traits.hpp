@@ -110,8 +110,8 @@ DISTILL_INLINE constexpr void for_each_term(Objective& o, const Visitor& visit) 
     const auto in_group = [&](auto index, auto& group) DISTILL_INLINE_LAMBDA {
         std::apply([&](auto&... t) DISTILL_INLINE_LAMBDA { (visit(index, t), ...); }, group.terms);
     };
-    [&]<std::size_t... I>(std::index_sequence<I...>) DISTILL_INLINE_LAMBDA {
-        (in_group(std::integral_constant<std::size_t, I>{}, std::get<I>(o.groups)), ...);
+    [&]<std::size_t... Index>(std::index_sequence<Index...>) DISTILL_INLINE_LAMBDA {
+        (in_group(std::integral_constant<std::size_t, Index>{}, std::get<Index>(o.groups)), ...);
     }
     (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
 }
@@ -141,27 +141,27 @@ constexpr bool wants(const Objective& o, fields any_of) {
 inline constexpr double empty_sum = -0.0;
 
 /// The coefficient that the sum of group I leaves out: that of a vocabulary term which is the only one of its group.
-template <std::size_t I, class Objective>
+template <std::size_t Index, class Objective>
 DISTILL_INLINE constexpr double common_factor(const Objective& o) {
     double factor = 1.0;
-    if constexpr (objective_traits<Objective>::vocabulary_terms_of_groups()[I] == 1)
+    if constexpr (objective_traits<Objective>::vocabulary_terms_of_groups()[Index] == 1)
         for_each_term(o, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
-            if constexpr (group() == I && detail::is_part<Term, vocabulary_part>) factor = t.weight;
+            if constexpr (group() == Index && detail::is_part<Term, vocabulary_part>) factor = t.weight;
         });
     return factor;
 }
 
 /// The weighted sum of the vocabulary terms of group I, over its common factor.
-template <std::size_t I, class Number, class Objective>
+template <std::size_t Index, class Number, class Objective>
 DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, const entry<Number>& e) {
     summand<Number> total{Number(empty_sum), Number(empty_sum)};
-    const auto& terms = std::get<I>(o.groups).terms;
+    const auto& terms = std::get<Index>(o.groups).terms;
     // Not std::apply: between it and the term's body stand functions that g++ need not inline.
     [&]<std::size_t... T>(std::index_sequence<T...>) DISTILL_INLINE_LAMBDA {
         const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
             if constexpr (!detail::is_part<Term, vocabulary_part>)
                 return;
-            else if constexpr (objective_traits<Objective>::vocabulary_terms_of_groups()[I] == 1)
+            else if constexpr (objective_traits<Objective>::vocabulary_terms_of_groups()[Index] == 1)
                 total = evaluate(term.value, e);
             else
                 total = total + Number(term.weight) * evaluate(term.value, e);

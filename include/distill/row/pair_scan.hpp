@@ -13,6 +13,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::row {
 
 /// What a pair_scan finds.
@@ -104,3 +106,5 @@ DISTILL_INLINE constexpr pair_statistics scan_pair(const Team& team, const Stude
 }
 
 }  // namespace distill::inline DISTILL_ABI::row
+
+#include <distill/core/macros_of_others.hpp>

@@ -12,6 +12,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Statistics of a row, or of a part of its vocabulary: parts merge, in any order of magnitude, so a row may be split over
@@ -142,3 +144,5 @@ DISTILL_INLINE constexpr row_statistics<Temperatures> scan_row(
 
 }  // namespace row
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

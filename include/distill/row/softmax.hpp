@@ -43,8 +43,8 @@ inline constexpr double inverse_factorial<0> = 1.0;
 template <class Real, class Number>
 DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
     constexpr std::size_t terms = sizeof(Real) <= 4 ? 6 : 13;
-    return [&]<std::size_t... I>(std::index_sequence<I...>) DISTILL_INLINE_LAMBDA {
-        return polynomial(d, inverse_factorial<I + 1>...) * d;
+    return [&]<std::size_t... Index>(std::index_sequence<Index...>) DISTILL_INLINE_LAMBDA {
+        return polynomial(d, inverse_factorial<Index + 1>...) * d;
     }
     (std::make_index_sequence<terms>{});
 }

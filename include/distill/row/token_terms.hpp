@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::row {
 
 struct row_outcome {
@@ -175,7 +177,7 @@ private:
         const double p = log_p > log_probability_floor ? std::exp(log_p) : 0.0;
         const double q = log_q > log_probability_floor ? std::exp(log_q) : 0.0;
         const double log_ratio = log_p - log_q;
-        return {log_p, p, log_q, q, log_ratio, std::abs(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q};
+        return {log_p, p, log_q, q, log_ratio, (std::abs)(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q};
     }
 
     template <class Term>
@@ -201,3 +203,5 @@ private:
 };
 
 }  // namespace distill::inline DISTILL_ABI::row
+
+#include <distill/core/macros_of_others.hpp>

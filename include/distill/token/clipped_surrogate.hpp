@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Clipped surrogate of PPO and GRPO  -min(r A, clip(r, lower, upper) A),  r = p(y) / p_old(y).
@@ -48,3 +50,5 @@ struct clipped_surrogate {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

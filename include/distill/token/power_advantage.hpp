@@ -3,6 +3,8 @@
 #include <distill/objective/term.hpp>
 #include <distill/token/detail/score_function.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Bounded on-policy distillation: a policy gradient whose advantage is  A = q(y)^a - p(y)^a, in [-1, 1], held constant.
@@ -40,3 +42,5 @@ struct power_advantage : token_term<power_advantage<Importance>> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

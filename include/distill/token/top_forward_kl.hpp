@@ -2,6 +2,8 @@
 
 #include <distill/objective/term.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// What a forward KL on the teacher's most probable tokens S does with the mass outside. q~ and p~ are q and p over their sums on S.
@@ -44,3 +46,5 @@ struct top_forward_kl : token_set_term<top_forward_kl<Form>> {
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -48,7 +48,7 @@ void gate_below(detail::passed<row_values> values, double threshold, std::span<F
 template <class Float>
 void gate_by_failure(detail::passed<row_values> advantages, std::span<Float> out) {
     detail::gate(advantages, out, [](double a) {
-        const double e = std::exp(-std::abs(a));
+        const double e = std::exp(-(std::abs)(a));
         return (a > 0.0 ? e : 1.0) / (1.0 + e);
     });
 }
@@ -58,7 +58,7 @@ void gate_by_failure(detail::passed<row_values> advantages, std::span<Float> out
 /// copy. Errors: no value that counts, a share outside [0, 1], sizes that differ.
 [[nodiscard]] inline double quantile(detail::passed<row_values> values, double share,
                                      detail::passed<row_values> weights = {}) {
-    const auto fail = [](detail::sentence_parts message) {
+    const auto refuse = [](detail::sentence_parts message) {
         report_error(message);
         return quiet_nan();
     };
@@ -66,11 +66,11 @@ void gate_by_failure(detail::passed<row_values> advantages, std::span<Float> out
                         : !detail::are_alike({"values", values}, {{"weights", weights}}))
         return quiet_nan();
     if (!(is_finite(share) && share >= 0.0 && share <= 1.0))
-        return fail({"share is ", share, ", expected a number in [0, 1]"});
+        return refuse({"share is ", share, ", expected a number in [0, 1]"});
     std::vector<double> sorted;
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
         if ((weights.empty() || weights[i] != 0.0) && !is_nan(scalar<double>(values[i]))) sorted.push_back(values[i]);
-    if (sorted.empty()) return fail({"a quantile of no values"});
+    if (sorted.empty()) return refuse({"a quantile of no values"});
     std::sort(sorted.begin(), sorted.end());
     return detail::quantile_of_sorted(sorted, share);
 }

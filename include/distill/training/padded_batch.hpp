@@ -50,7 +50,7 @@ void offsets_of_padded_batch(std::ptrdiff_t time, std::span<Integer> offsets) {
     if (!detail::is_given({"offsets", offsets})) return;
     if (offsets.empty()) return report_error("offsets has 0 elements, expected one more than there are sequences");
     const auto sequences = static_cast<std::ptrdiff_t>(offsets.size()) - 1;
-    if (sequences > 0 && time > std::numeric_limits<Integer>::max() / sequences)
+    if (sequences > 0 && time > (std::numeric_limits<Integer>::max)() / sequences)
         return report_error({"offsets are too narrow for ", sequences, " sequences of ", time, " rows"});
     for (std::size_t s = 0; s < offsets.size(); ++s)
         offsets[s] = static_cast<Integer>(static_cast<std::ptrdiff_t>(s) * time);

@@ -26,7 +26,7 @@ inline constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) > sizeof(floa
 
 /// More than a grid has are refused by the launch.
 constexpr unsigned blocks(std::ptrdiff_t wanted) {
-    constexpr std::ptrdiff_t most = std::numeric_limits<unsigned>::max();
+    constexpr std::ptrdiff_t most = (std::numeric_limits<unsigned>::max)();
     return static_cast<unsigned>(wanted < most ? wanted : most);
 }
 

@@ -4,6 +4,8 @@
 #include <distill/core/config.hpp>
 #include <distill/core/scalar.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::device {
 
 /// One truth value per lane.
@@ -65,3 +67,5 @@ struct lanes {
 };
 
 }  // namespace distill::inline DISTILL_ABI::device
+
+#include <distill/core/macros_of_others.hpp>

@@ -247,7 +247,7 @@ struct row_team {
     DISTILL_INLINE double minimum(const number& x) const {
         Real smallest = x.lane[0].value;
         for (int i = 1; i < lanes_of_thread; ++i) smallest = x.lane[i].value < smallest ? x.lane[i].value : smallest;
-        return over_row(smallest, std::numeric_limits<double>::max(), [](double a, double b) { return b < a ? b : a; });
+        return over_row(smallest, (std::numeric_limits<double>::max)(), [](double a, double b) { return b < a ? b : a; });
     }
     DISTILL_INLINE bool any(const mask& m) const {
         bool found = false;

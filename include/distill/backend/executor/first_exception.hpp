@@ -44,7 +44,7 @@ public:
 
 private:
 #if DISTILL_HAS_EXCEPTIONS
-    std::atomic<std::ptrdiff_t> number_{std::numeric_limits<std::ptrdiff_t>::max()};
+    std::atomic<std::ptrdiff_t> number_{(std::numeric_limits<std::ptrdiff_t>::max)()};
     std::mutex mutex_{};
     std::exception_ptr exception_{};
 #endif

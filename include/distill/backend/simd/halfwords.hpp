@@ -39,8 +39,8 @@ DISTILL_INLINE void widen(const void* source, typename halfwords<Width>::words& 
 #if DISTILL_NO_SHUFFLE
     words = __builtin_convertvector(narrow, typename halfwords<Width>::words) << (Upper ? 16u : 0u);
 #else
-    [&]<int... I>(std::integer_sequence<int, I...>) DISTILL_INLINE_LAMBDA {
-        const auto wide = __builtin_shufflevector(narrow, decltype(narrow){}, (I % 2 == Upper ? I / 2 : Width)...);
+    [&]<int... Index>(std::integer_sequence<int, Index...>) DISTILL_INLINE_LAMBDA {
+        const auto wide = __builtin_shufflevector(narrow, decltype(narrow){}, (Index % 2 == Upper ? Index / 2 : Width)...);
         std::memcpy(&words, &wide, sizeof words);
     }
     (std::make_integer_sequence<int, 2 * Width>{});
@@ -57,8 +57,8 @@ DISTILL_INLINE void narrow(const typename halfwords<Width>::words& words, void* 
     typedef std::uint16_t all __attribute__((vector_size(4 * Width)));
     all wide;
     std::memcpy(&wide, &words, sizeof words);
-    [&]<int... I>(std::integer_sequence<int, I...>) DISTILL_INLINE_LAMBDA {
-        const auto halves = __builtin_shufflevector(wide, wide, (2 * I + Upper)...);
+    [&]<int... Index>(std::integer_sequence<int, Index...>) DISTILL_INLINE_LAMBDA {
+        const auto halves = __builtin_shufflevector(wide, wide, (2 * Index + Upper)...);
         std::memcpy(destination, &halves, sizeof halves);
     }
     (std::make_integer_sequence<int, Width>{});

@@ -20,6 +20,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::simd {
 
 namespace detail {
@@ -39,8 +41,8 @@ DISTILL_INLINE Pack log_from_parts(const Pack& f, const typename Pack::integers&
     // f - f^2 / 2 + f^3 t(f) + e ln 2, smallest parts first.
     const Pack tail = polynomial(f, 0.333333316579, -0.25000819809, 0.200012283033, -0.166233942426, 0.142017631311,
                                  -0.13159876924, 0.127613868712, -0.0763497468826);
-    const Pack small = fma(square * f, tail, square * Pack(-0.5));
-    return fma(exponent, Pack(ln_2), f + small);
+    const Pack correction = fma(square * f, tail, square * Pack(-0.5));
+    return fma(exponent, Pack(ln_2), f + correction);
 }
 
 inline constexpr std::int32_t half_root_bits = 0x3f3504f3;  // sqrt(1/2)
@@ -156,3 +158,5 @@ DISTILL_DOUBLE_LANES(sqrt)
 #undef DISTILL_DOUBLE_LANES
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#include <distill/core/macros_of_others.hpp>

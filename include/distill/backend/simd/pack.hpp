@@ -20,6 +20,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::simd {
 
 /// One truth value per lane: all bits set, or none.
@@ -260,3 +262,5 @@ DISTILL_INLINE bool any(const mask<Float, Width>& m) {
 }
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#include <distill/core/macros_of_others.hpp>

@@ -5,6 +5,8 @@
 #include <distill/backend/simd/pack.hpp>
 #include <distill/backend/simd/scaled_exponential.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 namespace simd {
 
@@ -91,3 +93,5 @@ private:
 };
 
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI::simd {
 
 /// A row::team. Float is the type computed in, Width the lanes of one register.
@@ -175,3 +177,5 @@ private:
 };
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#include <distill/core/macros_of_others.hpp>

@@ -71,7 +71,7 @@ struct tensor_rows {
 inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis columns, const tensor_memory& memory) {
     const auto refuse = [](sentence_parts problem) { return tensor_rows{.problem = sentence(problem)}; };
     const std::ptrdiff_t most =
-        std::numeric_limits<std::ptrdiff_t>::max() / static_cast<std::ptrdiff_t>(memory.element_bytes);
+        (std::numeric_limits<std::ptrdiff_t>::max)() / static_cast<std::ptrdiff_t>(memory.element_bytes);
     std::ptrdiff_t count = 1;
     for (const std::ptrdiff_t length : {outer.length, inner.length, columns.length}) {
         if (length < 0) return refuse({"has an axis of length ", length});
@@ -97,7 +97,8 @@ inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis col
     if (memory.address == nullptr) return refuse({"has ", count, " elements and a null pointer"});
     const auto address = reinterpret_cast<std::uintptr_t>(memory.address);
     if (address % memory.alignment != 0) return refuse({"is not aligned to its element type"});
-    if (static_cast<std::uintptr_t>(needed) > (std::numeric_limits<std::uintptr_t>::max() - address) / memory.element_bytes)
+    if (static_cast<std::uintptr_t>(needed) >
+        ((std::numeric_limits<std::uintptr_t>::max)() - address) / memory.element_bytes)
         return refuse({"has more elements than memory can hold"});
     return {rows, columns.length, stride, {}};
 }

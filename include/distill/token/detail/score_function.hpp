@@ -4,6 +4,8 @@
 #include <distill/core/entry.hpp>
 #include <distill/core/number.hpp>
 
+#include <distill/core/macros_of_others.hpp>
+
 namespace distill::inline DISTILL_ABI {
 
 /// Who sampled the token.
@@ -75,3 +77,5 @@ constexpr token_summand<T> ratio_surrogate(const T& unheld_log_ratio, const T& a
 
 }  // namespace detail
 }  // namespace distill::inline DISTILL_ABI
+
+#include <distill/core/macros_of_others.hpp>
