@@ -3,7 +3,6 @@
 
 #include <distill/core/config.hpp>
 
-#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <type_traits>
@@ -17,6 +16,16 @@ namespace distill::inline DISTILL_ABI {
 /// A number converts from double; has + - * / and unary minus; compares with < > <= >= to a mask that `select(mask, a, b)`
 /// consumes; and has abs, min, max, exp, expm1, log, log1p and sqrt, found by argument-dependent lookup. There is no
 /// conversion to bool: a number may be many lanes, so a term chooses with `select`, never with `if`.
+///
+/// A term may rely on this:
+///   * Every number that it is handed is finite. A row that holds NaN or +infinity reaches no term; -infinity arrives as p = 0
+///     and the floor of log p.
+///   * Of finite numbers, + - * / and the functions give what arithmetic in the number's precision gives, functions to the errors
+///     and in the ranges of backend/simd/math.hpp. Beyond them a function may be clamped: of 0 the logarithm is finite in float
+///     lanes, and -infinity elsewhere.
+///   * Nothing is said of NaN and infinities as arguments. A comparison with NaN is false unless the consumer's flags say that
+///     there is none; min and max may return either argument; a function returns some number, or NaN. It is not the same in every
+///     number type and instruction set. A term that divides by no 0 and overflows nowhere meets neither.
 template <class T>
 concept number = std::copyable<T> && std::convertible_to<double, T> && requires(const T& a, const T& b) {
     { a + b } -> std::same_as<T>;
@@ -45,7 +54,8 @@ inline constexpr double smallest_normal = 0x1p-126;
 /// are not: it cannot see where these come from. A reference, since clang takes an argument and a result for finite, too.
 template <std::floating_point Float>
 constexpr auto bits_of(const Float& x) noexcept {
-    auto bits = std::bit_cast<std::conditional_t<sizeof(Float) == 4, std::uint32_t, std::uint64_t>>(x);
+    using bits_type = std::conditional_t<sizeof(Float) == 4, std::uint32_t, std::uint64_t>;
+    auto bits = __builtin_bit_cast(bits_type, x);  // std::bit_cast is a function, and has the same name under any flags
 #if defined(DISTILL_FINITE_MATH) && !defined(__CUDA_ARCH__)
     if (!std::is_constant_evaluated()) asm("" : "+r"(bits));
 #endif
@@ -76,7 +86,7 @@ constexpr double quiet_nan() noexcept {
 #if defined(DISTILL_FINITE_MATH) && !defined(__CUDA_ARCH__)
     if (!std::is_constant_evaluated()) asm("" : "+r"(bits));
 #endif
-    return std::bit_cast<double>(bits);
+    return __builtin_bit_cast(double, bits);
 }
 
 }  // namespace distill::inline DISTILL_ABI

@@ -9,6 +9,9 @@
 ///     log1p    (-1, 1e38]             3e-7     -1 is taken as -1 + 2^-24: about -16.6
 ///     sqrt     [1.2e-38, 3e38]        2e-7     exactly 0 below
 /// double: the standard library's functions, lane by lane.
+///
+/// Bounds are taken by the bits (pack.hpp). So at every level of optimisation exp, expm1, log and log1p make a finite number of a
+/// float that is NaN, and exp2 and sqrt a NaN.
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>
@@ -95,14 +98,14 @@ struct exp_parts {
 template <int Width>
 DISTILL_INLINE pack<float, Width> exp(const pack<float, Width>& x) {
     using P = pack<float, Width>;
-    const detail::exp_parts<P> parts(max(min(x, P(88.0)), P(-88.0)));
+    const detail::exp_parts<P> parts(at_least(at_most(x, P(88.0)), P(-88.0)));
     return fma(parts.rest, parts.power, parts.power);
 }
 
 template <int Width>
 DISTILL_INLINE pack<float, Width> expm1(const pack<float, Width>& x) {
     using P = pack<float, Width>;
-    const detail::exp_parts<P> parts(max(min(x, P(88.0)), P(-88.0)));
+    const detail::exp_parts<P> parts(at_least(at_most(x, P(88.0)), P(-88.0)));
     return fma(parts.rest, parts.power, parts.power - P(1.0));
 }
 
@@ -110,7 +113,7 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> log(const pack<float, Width>& x) {
     using P = pack<float, Width>;
     typename P::integers v;
-    max(x, P(smallest_normal)).bits(v);
+    at_least_positive(x, P(smallest_normal)).bits(v);
     const typename P::integers e = (v - detail::half_root_bits) >> 23;
     return detail::log_from_parts(P::from_bits(v - (e << 23)) - P(1.0), e);
 }
@@ -119,7 +122,7 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> log1p(const pack<float, Width>& x) {
     using P = pack<float, Width>;
     typename P::integers v;
-    const P clamped = max(min(x, P(1e38)), P(-0.99999994));
+    const P clamped = at_least(at_most(x, P(1e38)), P(-0.99999994));
     (P(1.0) + clamped).bits(v);
     const typename P::integers e = (v - detail::half_root_bits) >> 23;
     // (1 + x) 2^-e - 1 = x 2^-e + (2^-e - 1): x itself where e = 0, so nothing is lost near 0.
