@@ -4,6 +4,7 @@
 #include <conformance/example.hpp>
 #include <conformance/guarded_pages.hpp>
 #include <support/random.hpp>
+#include <support/sixteen_bits.hpp>
 
 #include <Eigen/Core>
 
@@ -210,6 +211,43 @@ TEST_CASE("the contracts on special values, memory and buffers hold for every el
     check_contracts<double>("double");
     check_contracts<Eigen::half>("half");
     check_contracts<Eigen::bfloat16>("bfloat16");
+}
+
+namespace {
+
+// The bits of the same call with logits and gradient of another type of the same format.
+template <class Eigens, class Frameworks>
+void check_same_bits(const std::string& name) {
+    CAPTURE(name);
+    constexpr std::ptrdiff_t rows = 2, vocabulary = 1003;
+    auto random = distill_test::engine("framework types " + name);
+    auto student = narrowed<Eigens>(distill_test::normal(random, rows * vocabulary, 2.0));
+    auto teacher = narrowed<Eigens>(distill_test::normal(random, rows * vocabulary, 2.0));
+    student[3] = special<Eigens>(0xff800000u);
+    teacher[vocabulary] = narrowed<Eigens>({6e4})[0];
+    on_every_backend([&](const auto& f, bool) {
+        const auto call = [&]<class Element>(std::vector<Element>& gradient) {
+            std::vector<Element> z(student.size()), w(teacher.size());
+            gradient.resize(student.size());
+            std::memcpy(static_cast<void*>(z.data()), student.data(), 2 * z.size());
+            std::memcpy(static_cast<void*>(w.data()), teacher.data(), 2 * w.size());
+            return f(
+                distill::batch<Element>{.student = {z.data(), rows, vocabulary}, .teacher = {w.data(), rows, vocabulary}},
+                {gradient.data(), rows, vocabulary});
+        };
+        std::vector<Eigens> expected;
+        std::vector<Frameworks> found;
+        const auto expected_result = call(expected), found_result = call(found);
+        CHECK(found_result.value == expected_result.value);
+        CHECK(std::memcmp(found.data(), expected.data(), 2 * found.size()) == 0);
+    });
+}
+
+}  // namespace
+
+TEST_CASE("a framework's half and bfloat16 give the bits that Eigen's do") {
+    check_same_bits<Eigen::half, distill_test::framework_half>("half");
+    check_same_bits<Eigen::bfloat16, distill_test::framework_bfloat16>("bfloat16");
 }
 
 TEST_CASE("a gradient of another type than the student's is spelled as a view or as a gradient") {

@@ -89,9 +89,9 @@ struct team : row::single_thread {
     template <class Element>
     DISTILL_INLINE number load(const Element* row, const place& at) const {
         if (at.count == lanes) return load_both(row + at.index);
-        Element part[lanes]{};
-        std::memcpy(part, row + at.index, static_cast<std::size_t>(at.count) * sizeof(Element));
-        return select(active_lanes(at), load_both(part), number(masked_logit));
+        memory_of_lanes<Element> part{};
+        std::memcpy(part.bytes, row + at.index, static_cast<std::size_t>(at.count) * sizeof(Element));
+        return select(active_lanes(at), load_both(part.elements()), number(masked_logit));
     }
 
     /// A hint: the same place of the next tile is used soon.
@@ -104,9 +104,9 @@ struct team : row::single_thread {
     template <class Element>
     DISTILL_INLINE void store(Element* row, const place& at, const number& x) const {
         if (at.count == lanes) return store_both(row + at.index, x);
-        Element part[lanes];
-        store_both(part, x);
-        std::memcpy(row + at.index, part, static_cast<std::size_t>(at.count) * sizeof(Element));
+        memory_of_lanes<Element> part;
+        store_both(part.elements(), x);
+        std::memcpy(row + at.index, part.bytes, static_cast<std::size_t>(at.count) * sizeof(Element));
     }
 
     DISTILL_INLINE number active(const place& at, const number& x) const {
@@ -130,6 +130,14 @@ private:
             const Body own = body;
             own();
         }
+    };
+
+    /// Elements of a type that may have no default constructor.
+    template <class Element>
+    struct memory_of_lanes {
+        alignas(Element) unsigned char bytes[lanes * sizeof(Element)];
+
+        DISTILL_INLINE Element* elements() { return reinterpret_cast<Element*>(bytes); }
     };
 
     template <class Element>
