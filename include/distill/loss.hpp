@@ -19,7 +19,7 @@ namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
-/// The objective a loss is made from; what is none stays what it is, for the loss to refuse with a sentence.
+/// The objective a loss is made from. Anything else passes through; `loss` refuses it with a message.
 template <class Part>
 constexpr auto objective_or_self(const Part& part) {
     if constexpr (composable<Part>)
@@ -112,7 +112,7 @@ public:
     }
 
     /// The reduced loss, and its gradient with respect to the student's logits. Destination is a logits_view or a gradient; its
-    /// element type is the student's or another one. What stands in braces, `{dz, rows, vocabulary}`, is of the student's.
+    /// element type is the student's or another one. In braces, `{dz, rows, vocabulary}`, it is the student's.
     template <class Student, class Teacher, class Destination = gradient<Student>>
     loss_result operator()(const batch<Student, Teacher>& in, const Destination& destination) const {
         return run(in, detail::as_gradient<Student>(destination), no_rows{});

@@ -15,20 +15,20 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// A call enqueues its work on the stream and returns: it waits for nothing, allocates nothing unless it is asked to, and can be
-/// captured in a graph. Every pointer it is given is the device's, the result's too:
+/// A call enqueues its work on the stream and returns. It never waits, allocates only where `stream_ordered` says so, and can be
+/// captured in a graph. Every pointer is a device pointer, that of the result too:
 ///
 ///     distill::loss f{objective, distill::cuda{stream, {memory, bytes}}, distill::token_mean{}};
 ///     f(batch, gradient, result);      // bytes >= f.workspace_bytes(batch)
 ///     distill::loss g{objective, distill::cuda{stream, distill::stream_ordered}, distill::token_mean{}};
 ///
-/// The workspace, the buffers and the result belong to the call until the stream has done its work. One thread or several may
-/// enqueue calls, each with a workspace of its own.
+/// Leave the workspace, the buffers and the result alone until the stream has done the work. Several threads may enqueue calls,
+/// each with a workspace of its own.
 ///
-/// Errors: what the host can see is refused before anything is enqueued. What only the device sees makes its row NaN and is
-/// counted in nonfinite_rows: token ids out of range or twice in a set, weights and row temperatures outside their domain; offsets out of order
-/// do so for every row. A CUDA function that fails is named, and memory that the call took is given back; until run_rows is
-/// enqueued, the workspace alone is written to.
+/// Errors: shapes, strides, parameters and missing fields are refused before anything is enqueued. The contents of arrays are
+/// checked on the device: token ids out of range or twice in a set, and weights and row temperatures outside their domain, make
+/// their row NaN, counted in nonfinite_rows; offsets out of order do so for every row. A CUDA function that fails is reported by
+/// name, and memory that the call allocated is freed; before run_rows is enqueued, only the workspace is written.
 ///
 /// Determinism: run to run, on one kind of device, the same input at the same addresses gives the same bits. A row's bits depend
 /// on the row alone where shares_rows is false, and on whether its addresses are multiples of 16; else also on how many blocks
@@ -63,14 +63,14 @@ private:
         cudaError_t status;
     };
 
-    /// A failure that is told is none that the thread's next cudaGetLastError() finds.
+    /// A reported failure is cleared: the next cudaGetLastError() does not return it.
     static void report(const attempt& a) {
         if (a.status == cudaSuccess) return;
         static_cast<void>(cudaGetLastError());
         report_cuda_error(a.call, a.status);
     }
 
-    /// The last attempt, which is the first to fail.
+    /// Enqueues kernel after kernel until one fails. Returns the last attempt.
     template <class Call>
     attempt enqueue_kernels(const Call& call, void* memory_of_call) const {
         using real = std::conditional_t<call::any_double<Call>, double, float>;
@@ -106,7 +106,7 @@ private:
         return last;
     }
 
-    /// The status is the launch's own: what failed in this thread before stays for whoever asks.
+    /// The status is that of this launch. An earlier failure of the thread stays where cudaGetLastError() finds it.
     template <class... Parameters, class... Arguments>
     cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, bool is_cooperative,
                        const Arguments&... arguments) const {

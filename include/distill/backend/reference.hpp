@@ -1,4 +1,4 @@
-/// The reference backend: double arithmetic, one lane, no third party. Slow, plain, and what the others are held to.
+/// The reference backend: double arithmetic, one lane, no third party. Slow and plain; the other backends are tested against it.
 #pragma once
 
 #include <distill/call/row_sums.hpp>

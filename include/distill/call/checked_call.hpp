@@ -19,7 +19,7 @@
 
 namespace distill::inline DISTILL_ABI::call {
 
-/// Where the rows' own losses go, in float or double; nowhere if nobody asked for them.
+/// Where the rows' own losses go, in float or double; nowhere where the caller wants none.
 class row_loss_array {
 public:
     constexpr row_loss_array() = default;

@@ -29,7 +29,7 @@ constexpr row_sums sums_of_row(const row::row_outcome& outcome, double weight) {
     return {weight * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
 }
 
-/// What a call answers.
+/// The result of a call.
 constexpr loss_result result_of(const row_sums& sums, const row_totals& rows, double denominator) {
     return {.value = sums.nonfinite_rows > 0 ? quiet_nan()
                      : rows.active_rows == 0 ? 0.0

@@ -42,7 +42,7 @@ public:
         return totals;
     }
 
-    /// Visits rows in ascending order from a first row on and answers each row's weight, before the denominator.
+    /// Visits rows in ascending order from a first row on and returns each row's weight, before the denominator.
     class cursor {
     public:
         constexpr cursor(const row_weigher& weigher, std::ptrdiff_t first_row) : weigher_(weigher) {

@@ -25,7 +25,7 @@ struct term_facts {
     std::string_view name;
     double weight = 0.0;
     const char* domain_error = nullptr;
-    fields needs = fields::none;  ///< in this call: a token term of coefficient 0 asks for nothing
+    fields needs = fields::none;  ///< in this call: a token term of coefficient 0 needs nothing
 };
 
 /// A gate is not named: its term is.
@@ -218,8 +218,8 @@ inline void check_row_temperatures(call_checker& checker, const row_values& temp
                                        ", lies in [1e-4, 1e4]"});
 }
 
-/// Shapes and fields of a batch, and, where `reads_arrays`, token ids, weights, temperatures and offsets: what stands in the
-/// memory of a device is not looked at.
+/// Shapes and fields of a batch, and, where `reads_arrays`, token ids, weights, temperatures and offsets: arrays in the
+/// memory of a device are not read.
 inline void check_batch(call_checker& checker, std::span<const term_facts> terms, const temperature& t, bool needs_sequences,
                         const untyped_batch& in, bool reads_arrays = true) {
     const std::ptrdiff_t rows = in.student.rows, vocabulary = in.student.vocabulary;

@@ -47,7 +47,7 @@ struct batch_field {
     std::string_view name;
     field_length length;
     fields reads = fields::none;         ///< what a term that reads it says in `needs`
-    bool teacher_logits_do_too = false;  ///< dense teacher logits stand in for it
+    bool teacher_logits_do_too = false;  ///< dense teacher logits give it where it is empty
 };
 
 /// The table of those fields: visit(batch_field, the field of each batch...) for every one of them. A new field is a member of

@@ -1,4 +1,4 @@
-/// What a term sees (an entry) and what it answers (a summand).
+/// What a term sees (an entry) and what it returns (a summand).
 #pragma once
 
 #include <distill/core/config.hpp>
@@ -51,7 +51,7 @@ struct token_entry {
     T sequence_log_ratio = T(0.0);  ///< batch.sequence_log_ratios
 };
 
-/// A token term's answer. `clipped` and `guarded` are 1 where a clip or a guard holds the gradient back, else 0; the
+/// What a token term returns. `clipped` and `guarded` are 1 where a clip or a guard holds the gradient back, else 0; the
 /// result counts them.
 template <class T>
 struct token_summand {

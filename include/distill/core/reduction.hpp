@@ -23,7 +23,7 @@ struct row_totals {
 /// with w_i the row's own weight, l_i its loss and W_s the sum of the active weights of its sequence. The loss and the
 /// gradient then come out of the same traversal. A reduction is a value with three members:
 ///   static constexpr bool needs_sequences            true where batch.sequence_offsets is required
-///   double sequence_factor(double sequence_weight) const    asked only where needs_sequences
+///   double sequence_factor(double sequence_weight) const    called only where needs_sequences
 ///   double denominator(const row_totals&) const
 /// and optionally `const char* domain_error() const`.
 template <class R>

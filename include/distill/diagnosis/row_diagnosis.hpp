@@ -10,7 +10,7 @@
 namespace distill::inline DISTILL_ABI {
 
 enum class row_state {
-    masked,     ///< weight 0: not looked at
+    masked,     ///< of weight 0 or label -100: not read
     nonfinite,  ///< holds NaN, +infinity or nothing but -infinity
     diagnosed,
 };

@@ -19,7 +19,7 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Who reads the tensor, which decides what memory it may stand in.
+/// Who reads the tensor, which decides what memory it may be in.
 enum class dlpack_reader {
     host,  ///< kDLCPU, kDLCUDAHost, kDLROCMHost, kDLCUDAManaged
     cuda,  ///< kDLCUDA, kDLCUDAHost, kDLCUDAManaged
@@ -55,7 +55,7 @@ inline std::string dlpack_name(DLDataType type) {
     return sentence({code, type.bits}) + (type.lanes == 1 ? "" : sentence({" x ", type.lanes}));
 }
 
-/// What stands in the way of reading the tensor as elements of one of two types; empty: nothing.
+/// Why the tensor cannot be read as elements of one of two types; empty where it can.
 inline std::string dlpack_problem(const DLTensor& tensor, DLDataType expected, DLDataType alternative,
                                   dlpack_reader reader) {
     // As its bits: the exporter's header may know more devices than the enumeration of this one has values.

@@ -1,4 +1,4 @@
-/// Logits that stand in one flat range (a vector, an array, a span) and have a shape. No copy.
+/// Logits in one flat range (a vector, an array, a span) and have a shape. No copy.
 #pragma once
 
 #include <distill/interop/detail/tensor_axes.hpp>

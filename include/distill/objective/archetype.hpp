@@ -11,7 +11,7 @@
 namespace distill::inline DISTILL_ABI::detail {
 
 struct number_archetype {
-    /// What a comparison answers: select's first argument, and nothing else.
+    /// What a comparison returns: select's first argument, and nothing else.
     struct mask {
         template <std::same_as<bool> Boolean>
         constexpr operator Boolean() const {

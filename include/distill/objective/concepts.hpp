@@ -41,7 +41,7 @@ namespace detail {
 template <class X, class Part>
 concept is_part = composable<X> && std::same_as<typename X::objective_part, Part>;
 
-/// Called with an entry, a term answers a summand, or the value alone to be differentiated by the library.
+/// Called with an entry, a term returns a summand, or the value alone, which the library differentiates.
 template <class D, class Entry, class Summand, class T>
 concept answers = requires(const D& d, const Entry& e) {
     { d(e) } -> std::same_as<Summand>;
@@ -112,7 +112,7 @@ struct row_archetype {
 
 }  // namespace detail
 
-/// A term that depends on the row as a whole: `template <class Row> D for_row(const Row&) const` answers the term for a row.
+/// A term that depends on the row as a whole: `template <class Row> D for_row(const Row&) const` returns the term for a row.
 template <class D>
 concept row_dependent_term = requires(const D& d, const detail::row_archetype& row) {
     { d.for_row(row) } -> std::same_as<D>;

@@ -8,7 +8,7 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// A term's answer; one that returns its value alone is differentiated.
+/// What a term returns, as a summand; a value alone is differentiated.
 template <class Number, class Term>
 DISTILL_AROUND_USER_CODE constexpr summand<Number> evaluate(const Term& term, const entry<Number>& e) {
     if constexpr (requires {

@@ -12,7 +12,7 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// A gate is called as gate(row) const with a row as for_row sees it (objective/term.hpp) and answers a factor, held constant; its
+/// A gate is called as gate(row) const with a row as for_row sees it (objective/term.hpp) and returns a factor, held constant; its
 /// `static constexpr fields needs` says whether it reads the teacher's logits.
 template <class Gate>
 concept row_gate = std::copy_constructible<Gate> && requires(const Gate& gate, const detail::row_archetype& row) {

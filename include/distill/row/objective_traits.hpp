@@ -1,4 +1,4 @@
-/// What an objective asks of a row, known at compile time.
+/// What an objective needs of a row, known at compile time.
 #pragma once
 
 #include <distill/core/batch.hpp>

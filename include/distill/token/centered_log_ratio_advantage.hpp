@@ -10,7 +10,7 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// Summand      log p(y) - log q(y): the estimate k1 of KL(p || q)
 /// Derivative   -A at y                        so dL/dz = -A (e_y - p) / T, A held constant
-/// Domain       dense teacher logits; log q(y) is read off them, or is batch.teacher_log_probs. The log-ratio is held to
+/// Domain       dense teacher logits; log q(y) is read off them, or is batch.teacher_log_probs. The log-ratio is clamped to
 ///              [-20, 20] and rows outside are counted as guarded
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     the baseline is a sum over the vocabulary in the type computed in; the rest once per row in double

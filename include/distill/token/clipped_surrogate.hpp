@@ -14,7 +14,7 @@ namespace distill::inline DISTILL_ABI {
 /// Summand      -min(r A, clip(r, lower, upper) A); with dual_clip c and A < 0 at most -c A
 /// Derivative   -r A at y; 0 where the clip or the guard holds the ratio
 /// Domain       0 <= lower <= 1 <= upper: the bounds are ratios, so DAPO's clip-higher is {.lower = 0.8, .upper = 1.28};
-///              dual_clip > 1, off unless given. log r is held to [-20, 20] and rows outside are counted
+///              dual_clip > 1, off unless given. log r is clamped to [-20, 20] and rows outside are counted
 /// At p = q     not a divergence: at r = 1 the gradient is the policy gradient's
 /// Accuracy     computed once per row in double
 /// Source       Schulman et al. 2017 (arXiv 1707.06347); Shao et al. 2024, GRPO (arXiv 2402.03300); Ye et al. 2020, dual

@@ -18,7 +18,7 @@ enum class kl_estimate {
 /// Summand      -log r, (log r)^2 / 2 or r - 1 - log r
 /// Derivative   k2: -log r, whose expectation over y ~ p is the gradient of KL(p || q). k3: 1 - r, whose expectation is the
 ///              gradient of KL(q || p). k1 gives 1 at y, whatever the teacher says: it does not compile
-/// Domain       log q(y) is batch.teacher_log_probs, at the student's temperature, or read off dense teacher logits. log r is held to [-20, 20], value and derivative,
+/// Domain       log q(y) is batch.teacher_log_probs, at the student's temperature, or read off dense teacher logits. log r is clamped to [-20, 20], value and derivative,
 ///              and rows outside are counted as guarded
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     computed once per row in double, from a normaliser that fp32 logits give to 3e-8

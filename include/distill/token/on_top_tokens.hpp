@@ -13,7 +13,7 @@ namespace distill::inline DISTILL_ABI {
 /// Derivative   the divergence's own, with respect to log p_v, and to log p_t: dL/dz = (h_j - p_j H) / T inside and
 ///              p_j (h_t / p_t - H) / T outside, with H the sum of all h, h_t included
 /// Domain       batch.top_tokens and batch.top_log_probs, log q over the whole vocabulary at the temperature that is meant: none
-///              is applied to it. p_t and q_t are held to at least 1e-7
+///              is applied to it. p_t and q_t are at least 1e-7
 /// At p = q     value 0, derivative 0
 /// Accuracy     once per row in double; 1 - sum p_v is as good as fp32's normaliser, 3e-8
 /// Source       the tail bucket of SDPO (arXiv 2601.20802)

@@ -13,7 +13,7 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Where the rows without a token stand in a sequence.
+/// Where the rows without a token are in a sequence.
 enum class padding {
     at_the_end,
     at_the_start,  ///< as generation from prompts of different lengths leaves them

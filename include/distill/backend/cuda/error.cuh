@@ -9,7 +9,7 @@
 
 namespace distill::inline DISTILL_PROGRAM_ABI {
 
-/// A CUDA function or a kernel's launch that failed: `distill: run_rows failed: cudaErrorInvalidConfiguration, invalid
+/// A CUDA function or a kernel launch failed: `distill: run_rows failed: cudaErrorInvalidConfiguration, invalid
 /// configuration argument`. Without exceptions the message goes to the error handler.
 class cuda_error : public std::runtime_error {
 public:

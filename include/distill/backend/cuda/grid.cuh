@@ -11,7 +11,7 @@
 
 namespace distill::inline DISTILL_ABI::device {
 
-/// The block whose warps work on a sequence, or on a row, each.
+/// Threads of a block whose warps each work on a sequence or a row of their own.
 inline constexpr unsigned threads_of_warps = 256;
 
 struct row_shape {
@@ -19,20 +19,20 @@ struct row_shape {
     unsigned blocks_of_row;
 };
 
-/// A thread's load is 16 bytes of the student's logits, of narrower ones than double two elements where sums run in double.
+/// The elements of a thread's load: 16 bytes of the student's logits; two elements where sums run in double and logits are narrower.
 template <class Call, class Real>
 inline constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) > sizeof(float) ? sizeof(Real)
                                                                                    : sizeof(typename Call::student_type));
 
-/// More than a grid has are refused by the launch.
+/// As many blocks, or the most that a grid can name; the launch refuses those.
 constexpr unsigned blocks(std::ptrdiff_t wanted) {
     constexpr std::ptrdiff_t most = (std::numeric_limits<unsigned>::max)();
     return static_cast<unsigned>(wanted < most ? wanted : most);
 }
 
-/// Short rows: a warp each, and as many of them in a block as leaves no multiprocessor without one. Long rows: a block each,
-/// of whole warps, as few as give every thread two loads. Fewer than half as many long rows as multiprocessors: several
-/// blocks each, all of which run at the same time. A row that has a block's shared memory to itself is not shared.
+/// Short rows have a warp each, and a block has as many warps as still leave every multiprocessor a block. Long rows have a block
+/// each, of as few warps as give every thread two loads. Where there are fewer than half as many long rows as multiprocessors,
+/// several blocks share a row and run at the same time. A row with a token set is not shared.
 template <unsigned MaxRowsInBlock>
 constexpr row_shape shape_of(std::ptrdiff_t rows, std::ptrdiff_t vocabulary, int lanes, int multiprocessors,
                              bool may_share) {

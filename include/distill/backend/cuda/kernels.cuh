@@ -30,7 +30,7 @@ DISTILL_INLINE double sum_over_block(double mine, double* in_block) {
     }());
 }
 
-/// One warp per sequence: the sum of its active weights, a lane's rows first, then the lanes.
+/// One warp per sequence. Adds its active weights: each lane its own rows, then the lanes in a fixed order.
 template <class Call>
 __global__ void __launch_bounds__(threads_of_warps) weigh_sequences(const Call call, unsigned char* workspace) {
     const launched<Call> at{call, workspace};
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(threads_of_warps) weigh_sequences(const Call c
     if (threadIdx.x % warp_size == 0) at.sequence_weights()[s] = weight;
 }
 
-/// One block: what is known of the rows before any logit is read.
+/// One block. Totals over the rows that need no logit.
 template <class Call>
 __global__ void __launch_bounds__(max_threads) count_rows(const Call call, unsigned char* workspace) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);
@@ -100,28 +100,28 @@ DISTILL_INLINE bool allows_vectors(const Team& team, const Call& call, std::ptrd
     return allowed;
 }
 
-/// Rows whose tokens would fill a block's shared memory have a block each.
+/// Rows with a token set have a block each: their tokens fill its shared memory.
 template <class Call>
 inline constexpr unsigned max_rows_in_block = Call::traits::token_set_terms > 0 ? 1 : threads_of_warps / warp_size;
 
-/// How many loads of a thread are under way in a sweep that evaluates terms. The numbers in between stand in registers at the same
-/// time: those of eight entries of one term, of four of a sum. Without a term over the vocabulary there are few.
+/// The loads that a thread has in flight in a sweep that evaluates terms. The intermediate numbers of all of them are in registers
+/// at the same time: those of eight entries for one term, of four entries for a sum of terms. Without a term over the vocabulary
+/// there are few.
 template <int Lanes, class Call>
 constexpr int loads_of_terms() {
     constexpr int of_four_lanes = Call::traits::vocabulary_terms == 0 ? 4 : Call::traits::vocabulary_terms == 1 ? 2 : 1;
     return Lanes > 4 && of_four_lanes > 1 ? of_four_lanes / 2 : of_four_lanes;
 }
 
-/// Two of the largest blocks share the registers of a multiprocessor, 128 for a thread, where a thread evaluates up to eight
-/// entries of a term, or four of three, in float. Other kernels may take 255, and two of their blocks run at a time where they take
-/// no more than 128: those that sum in double, load more than four elements at a time, evaluate more terms, or fit terms to the
-/// row, which is a sweep with terms of its own.
+/// True where a kernel is limited to 128 registers a thread, so that two of the largest blocks fit on a multiprocessor: float
+/// kernels of up to three terms whose threads load up to four elements at a time. Other kernels may use 255 registers: those that
+/// sum in double, load more at a time, evaluate more terms, or fit terms to the row, which is a sweep with terms of its own.
 template <class Real, int Lanes, class Call>
 inline constexpr bool shares_registers =
     sizeof(Real) == sizeof(float) && Lanes <= 4 && Call::traits::vocabulary_terms <= 3 &&
     !Call::traits::has_row_dependent_terms;
 
-/// A row for every warp of the block's y dimension, for every block, or for `blocks_of_row` of them.
+/// One row for every warp of the block's y dimension, or for every block, or for every `blocks_of_row` blocks.
 template <class Real, int Lanes, class Call>
 __global__ void __launch_bounds__(max_threads, shares_registers<Real, Lanes, Call> ? 2 : 1)
     run_rows(const Call call, unsigned char* workspace, unsigned blocks_of_row) {
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(max_threads, shares_registers<Real, Lanes, Cal
     call.row_losses.store(row, loss);
 }
 
-/// One block: the rows' records, a thread's rows first, then the threads in the order of the block's sum.
+/// One block. Adds the rows' records: each thread its own rows, then the threads in a fixed order.
 template <class Call>
 __global__ void __launch_bounds__(max_threads) write_result(const Call call, unsigned char* workspace) {
     DISTILL_STATIC_SHARED(in_block, double[places_in_block]);

@@ -39,7 +39,7 @@ inline constexpr unsigned max_threads = 256, max_blocks_of_row = 32;
 #define DISTILL_UNROLL
 #endif
 
-// The row program is one text for host and device; what only a device has stands here.
+// The row program is one text for host and device. These are the functions that only a device has.
 DISTILL_INLINE std::ptrdiff_t thread_of_block() {
 #if DISTILL_ON_DEVICE
     return threadIdx.x;
@@ -80,15 +80,15 @@ DISTILL_INLINE double from_lane_across(double mine, int distance) {
 #endif
 }
 
-/// Where the blocks that share a row meet, in global memory. `arrived` is 0 before the launch, which is cooperative: a block
-/// that waits for another must not keep it from starting.
+/// Where the blocks that share a row meet, in global memory. `arrived` is 0 before the launch. The launch is cooperative, so that
+/// all blocks that wait for each other run.
 struct row_exchange {
     static constexpr unsigned turn_bit = 1u << 31;
 
-    unsigned arrived;  ///< its highest bit turns when all blocks have come
+    unsigned arrived;  ///< its highest bit changes when the last block has arrived
     double of_block[2][max_blocks_of_row];
 
-    /// Called by one thread of every block, which has waited for its own block: what any of the blocks wrote before is seen.
+    /// Called by one thread of every block, after the block's own barrier. After it, every block sees what any of them wrote before.
     DISTILL_INLINE void meet(unsigned blocks, unsigned block) {
 #if DISTILL_ON_DEVICE
         __threadfence();
@@ -100,8 +100,8 @@ struct row_exchange {
 #endif
     }
 
-    /// Where the blocks leave their numbers for the next meeting. Two in a row have places of their own: a block may be at the
-    /// next one while another still reads.
+    /// Where the blocks write their numbers for the next meeting. Consecutive meetings use different places: one block may be at the
+    /// next meeting while another still reads.
     DISTILL_INLINE double* numbers_of_turn() {
 #if DISTILL_ON_DEVICE
         return of_block[__ldcv(&arrived) / turn_bit];
@@ -157,7 +157,7 @@ struct row_team {
         row::call_outlined(body);
     }
 
-    /// Long enough that a reduction per tile costs little beside it; between blocks it costs more.
+    /// Tiles are so long that a reduction per tile costs little. Between blocks a reduction costs more, and tiles are longer.
     template <class Body>
     DISTILL_INLINE void for_each_tile(std::ptrdiff_t count, const Body& body) const {
         const std::ptrdiff_t length = (exchange == nullptr ? 8 : 32) * entries_at_once();
@@ -179,7 +179,7 @@ struct row_team {
             body(part_place{i, t.end - i < lanes_of_thread ? static_cast<int>(t.end - i) : lanes_of_thread});
     }
 
-    /// A thread adds its own in double, lanes_of_thread entries at a time.
+    /// Each thread adds its own entries in double, lanes_of_thread at a time; then the threads' sums are added.
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
         std::array<double, Count> sums{};
@@ -263,7 +263,7 @@ struct row_team {
         synchronize_block();
     }
 
-    /// In the block's shared memory; one at a time. Of several blocks, the first one's is the team's.
+    /// In the block's shared memory, one T at a time. Where blocks share a row, the first block's T is used.
     template <class T>
     struct common {
         T& value;
@@ -310,7 +310,7 @@ private:
             return sum_of_lanes<4>(x, first) + sum_of_lanes<Count - 4>(x, first + 4);
     }
 
-    /// The threads' numbers combined, the same bits in every thread: those of each warp, then the warps', then the blocks'.
+    /// The threads' numbers combined, the same bits in every thread: within each warp, then over the warps, then over the blocks.
     template <class Operation>
     DISTILL_INLINE double over_row(double mine, double neutral, const Operation& combine) const {
         const auto over_warp = [&](double x) DISTILL_INLINE_LAMBDA {

@@ -9,32 +9,32 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Memory on the device that a call may use until the work it enqueued is done, at an address that is a multiple of 8; or the
-/// request for memory of every call's own.
+/// Memory on the device, at a multiple of 8, that a call uses until the work it enqueued is done; or, with is_stream_ordered, the
+/// request that every call allocates its own.
 struct workspace {
     void* data = nullptr;
     std::size_t bytes = 0;
     bool is_stream_ordered = false;
 };
 
-/// In the place of a workspace: a call takes its own from the memory pool of the stream's device and gives it back, both in the
-/// stream's order (cudaMallocAsync before its first kernel, cudaFreeAsync after its last).
+/// Without a workspace, pass `stream_ordered`: a call then allocates from the memory pool of the stream's device with
+/// cudaMallocAsync before its first kernel, and frees with cudaFreeAsync after its last.
 inline constexpr workspace stream_ordered{.is_stream_ordered = true};
 
 namespace device {
 
-/// Rows are shared by blocks where there are few of them: fewer than half of any device's multiprocessors.
+/// Blocks share rows only where a call has at most this many: fewer than half of any device's multiprocessors.
 inline constexpr std::ptrdiff_t max_shared_rows = 256;
 
-/// What the first kernels leave for the ones after them, at the start of the workspace.
+/// What the first kernels find for the later ones, at the start of the workspace.
 struct call_totals {
     row_totals rows;
     double denominator = 0.0;
     bool offsets_in_order = true;
 };
 
-/// Where the parts of a call's workspace stand: the totals, a record per row, the weight of every sequence, and an exchange per
-/// row that blocks may share.
+/// The parts of a call's workspace: the totals, a record per row, the weight of every sequence, and an exchange for each row that
+/// blocks may share.
 struct workspace_layout {
     std::ptrdiff_t rows, sequences;
 

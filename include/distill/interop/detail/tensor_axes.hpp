@@ -51,7 +51,7 @@ constexpr tensor_axes compact_axes(std::ptrdiff_t rank, const Length& length) {
     return axes;
 }
 
-/// The memory that a tensor stands in. `elements` counts what is there from the address on; negative: unknown.
+/// The memory that a tensor is in. `elements` counts what is there from the address on; negative: unknown.
 struct tensor_memory {
     const void* address = nullptr;
     std::size_t element_bytes = 1;

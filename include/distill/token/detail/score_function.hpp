@@ -14,7 +14,7 @@ enum class importance {
     ratio,  ///< an older one: y ~ p_old, weighted with r = p(y) / p_old(y), and the advantage is that of p_old
 };
 
-/// Log-ratios are held to [-log_ratio_guard, log_ratio_guard], and rows outside are counted as guarded.
+/// Log-ratios are clamped to [-log_ratio_guard, log_ratio_guard], and rows outside are counted as guarded.
 inline constexpr double log_ratio_guard = 20.0;
 
 namespace detail {
