@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 # The wide unit's flags, and what this machine has to support for it to be called.
 WIDE = {"-march=skylake-avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "adx", "clflushopt"},
         "-march=haswell": {"avx2", "fma", "f16c", "bmi1", "bmi2", "movbe"}}
+# The wide units at each level of optimisation.
+LEVELS = {"-O0": ["-march=haswell"], "-O2": [*WIDE]}
 EMULATED = ["qemu-x86_64", "-cpu", "Nehalem"]
 
 # What is one thing in the whole program: the exception, the error handler, the count of rows in use.
@@ -91,7 +93,7 @@ def faults(folder, compiler, level):
         return target
 
     plain = compiled("plain")
-    wide = {flag: compiled("wide." + flag.split("=")[1], flag) for flag in WIDE}
+    wide = {flag: compiled("wide." + flag.split("=")[1], flag) for flag in LEVELS[level]}
     for a, b in itertools.combinations((plain, *wide.values()), 2):
         yield from faults_of_names(a, b)
     for flag, other in wide.items():
@@ -111,7 +113,7 @@ def faults(folder, compiler, level):
 def main():
     compiler = sys.argv[1:]
     found = []
-    for level in ("-O0", "-O2"):
+    for level in LEVELS:
         with tempfile.TemporaryDirectory() as folder:
             found += [f"{level}: {fault}" for fault in faults(Path(folder), compiler, level)]
     print(*found, sep="\n")

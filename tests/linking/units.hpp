@@ -27,11 +27,29 @@ double loss_on(const Backend& backend) {
                           backend, distill::token_mean{}};
     static distill::row_diagnosis found[rows];
     distill::diagnose(in, backend, found);
-    return f(in, {gradient, rows, vocabulary}).value + found[0].forward_kl + static_cast<double>(gradient[5]);
+    return f(in, {gradient, rows, vocabulary}).value + distill::summarize(found).forward_kl.mean +
+           static_cast<double>(gradient[5]);
+}
+
+double of_helpers() {
+    static const double values[]{3.0, 1.0, 2.0, 5.0, 4.0, 0.5};
+    static const int offsets[]{0, 2, 6}, lengths[]{1, 3};
+    static float a[6], b[6];
+    const auto out = std::span<float>(a);
+    distill::group_advantages(values, offsets, out);
+    double sum = static_cast<double>(a[0]) + distill::quantile(values, 0.3);
+    distill::shape_advantages(values, values, 0.5, distill::label_reward{}, out);
+    sum += static_cast<double>(a[0]);
+    distill::sequence_means(values, offsets, out);
+    sum += static_cast<double>(a[0]);
+    distill::gate_above(values, 1.5, std::span<float>(b));
+    sum += static_cast<double>(b[0]);
+    distill::weights_of_padded_batch(lengths, 3, out);
+    return sum + static_cast<double>(a[0]);
 }
 
 inline unit this_unit() {
-    return {.loss = [] { return loss_on(distill::eigen{}) + loss_on(distill::reference{}); },
+    return {.loss = [] { return loss_on(distill::eigen{}) + loss_on(distill::reference{}) + of_helpers(); },
             .refused =
                 [] {
                     static_cast<void>(distill::loss{distill::jensen_shannon{2.0}, distill::eigen{},

@@ -3,14 +3,14 @@
 
 #include <distill/core/number.hpp>
 #include <distill/core/quantile.hpp>
+#include <distill/core/sort.hpp>
 #include <distill/diagnosis/row_diagnosis.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <span>
-#include <vector>
 
 namespace distill::inline DISTILL_ABI {
 
@@ -65,9 +65,11 @@ namespace detail {
 /// The statistic of the values of `quantity(row)` over rows for which `has(row)`.
 template <class Has, class Quantity>
 statistic statistic_of(std::span<const row_diagnosis> rows, const Has& has, const Quantity& quantity) {
-    std::vector<double> values;
+    const std::unique_ptr<double[]> memory(new double[rows.size()]);
+    std::size_t held = 0;
     for (const row_diagnosis& row : rows)
-        if (has(row)) values.push_back(static_cast<double>(quantity(row)));
+        if (has(row)) memory[held++] = static_cast<double>(quantity(row));
+    const std::span<double> values(memory.get(), held);
     statistic found;
     if (values.empty()) return found;
     const auto count = static_cast<double>(values.size());
@@ -79,7 +81,7 @@ statistic statistic_of(std::span<const row_diagnosis> rows, const Has& has, cons
         found.deviation = std::sqrt(squares / (count - 1.0));
         found.standard_error = found.deviation / std::sqrt(count);
     }
-    std::sort(values.begin(), values.end());
+    sort(values);
     found.smallest = values.front();
     found.largest = values.back();
     for (std::size_t i = 0; i < found.percentiles.size(); ++i)

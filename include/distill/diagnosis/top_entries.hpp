@@ -1,7 +1,7 @@
 /// The largest entries of a row, in order.
 #pragma once
 
-#include <distill/core/abi.hpp>
+#include <distill/core/sort.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,8 +29,8 @@ std::span<ranked_entry> top_entries(const Element* row, std::ptrdiff_t count, st
     std::size_t held = 0;
     const auto keep_best = [&] {
         if (held <= k) return;
-        std::nth_element(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(k) - 1,
-                         buffer.begin() + static_cast<std::ptrdiff_t>(held));
+        std::partial_sort(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(k),
+                          buffer.begin() + static_cast<std::ptrdiff_t>(held), ascending{});
         held = k;
     };
     bool full = false;
@@ -47,7 +47,7 @@ std::span<ranked_entry> top_entries(const Element* row, std::ptrdiff_t count, st
         buffer[held++] = {value, v};
     }
     keep_best();
-    std::sort(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(held));
+    sort(buffer.first(held));
     return buffer.first(held);
 }
 

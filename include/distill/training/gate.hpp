@@ -5,15 +5,13 @@
 #include <distill/core/number.hpp>
 #include <distill/core/quantile.hpp>
 #include <distill/core/row_array.hpp>
-#include <distill/core/scalar.hpp>
+#include <distill/core/sort.hpp>
 #include <distill/training/detail/arguments.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <span>
-#include <string>
-#include <vector>
 
 namespace distill::inline DISTILL_ABI {
 
@@ -67,11 +65,13 @@ void gate_by_failure(detail::passed<row_values> advantages, std::span<Float> out
         return quiet_nan();
     if (!(is_finite(share) && share >= 0.0 && share <= 1.0))
         return refuse({"share is ", share, ", expected a number in [0, 1]"});
-    std::vector<double> sorted;
+    const std::unique_ptr<double[]> memory(new double[static_cast<std::size_t>(values.size())]);
+    std::size_t held = 0;
     for (std::ptrdiff_t i = 0; i < values.size(); ++i)
-        if ((weights.empty() || weights[i] != 0.0) && !is_nan(scalar<double>(values[i]))) sorted.push_back(values[i]);
-    if (sorted.empty()) return refuse({"a quantile of no values"});
-    std::sort(sorted.begin(), sorted.end());
+        if ((weights.empty() || weights[i] != 0.0) && !is_nan(values[i])) memory[held++] = values[i];
+    if (held == 0) return refuse({"a quantile of no values"});
+    const std::span<double> sorted(memory.get(), held);
+    detail::sort(sorted);
     return detail::quantile_of_sorted(sorted, share);
 }
 

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <exception>
 #include <limits>
-#include <mutex>
 
 namespace distill::inline DISTILL_ABI::detail {
 
@@ -23,11 +22,13 @@ public:
         try {
             body();
         } catch (...) {
-            const std::lock_guard<std::mutex> lock(mutex_);
+            while (locked_.test_and_set(std::memory_order_acquire)) {
+            }
             if (number < number_.load(std::memory_order_relaxed)) {
                 number_.store(number, std::memory_order_relaxed);
                 exception_ = std::current_exception();
             }
+            locked_.clear(std::memory_order_release);
         }
 #else
         static_cast<void>(number);
@@ -45,7 +46,7 @@ public:
 private:
 #if DISTILL_HAS_EXCEPTIONS
     std::atomic<std::ptrdiff_t> number_{(std::numeric_limits<std::ptrdiff_t>::max)()};
-    std::mutex mutex_{};
+    std::atomic_flag locked_{};  // std::mutex's inline functions would be compiled with the consumer's flags
     std::exception_ptr exception_{};
 #endif
 };
