@@ -3,16 +3,18 @@
 #include <fstream>
 #include <string>
 
+#include "peers/peer.hpp"
 #include "table.hpp"
 #include "workload.hpp"
 
 namespace {
 
-std::string processor() {
+// What the system says of the processor; empty where it does not.
+std::string about_processor(const std::string& field) {
     std::ifstream about("/proc/cpuinfo");
     for (std::string line; std::getline(about, line);)
-        if (line.starts_with("model name")) return line.substr(line.find(": ") + 2);
-    return "a processor that does not give its name";
+        if (line.starts_with(field + "\t") && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
+    return {};
 }
 
 const char* instruction_set_in_use() {
@@ -43,18 +45,32 @@ int main(int argc, char** argv) {
     bench::add_rows();
     bench::add_threads();
     bench::add_fusion();
+    bench::add_math();
     bench::add_peers();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-    const std::string machine = processor();
+    const std::string name = about_processor("model name"), machine = name.empty() ? "a processor without a name" : name;
     benchmark::AddCustomContext("processor", machine);
+    // The names of virtual machines' processors say little.
+    benchmark::AddCustomContext("model", "family " + about_processor("cpu family") + ", model " + about_processor("model"));
     benchmark::AddCustomContext("instruction set", instruction_set_in_use());
     benchmark::AddCustomContext("compiler", compiler);
+    benchmark::AddCustomContext("flags", DISTILL_BENCH_FLAGS);
+    benchmark::AddCustomContext("peer rows", std::to_string(bench::peer_rows));
     std::printf(
-        "Loss and gradient, unless it says value, on %s with %s. x floor: the time, over that of g = z - w on the same\n"
-        "buffers (a read of both for values, a copy where it says so). peak MB: memory beside the buffers.\n",
-        machine.c_str(), instruction_set_in_use());
-    bench::table lines({{"ns/entry", 10, 3}, {"GB/s", 8, 1}, {"x floor", 8, 2}, {"peak MB", 8, 1}});
+        "Loss and gradient, unless it says value, on %s with %s, by %s %s.\n"
+        "Times are medians over calls; of several repetitions, the median, and the range of the ratio.\n"
+        "x floor: the time over that of the floor before and after it. The floor is g = z - w on the same float buffers, "
+        "unless\n"
+        "the line's end says otherwise. x distill: the time over that of the library's own call before and after it.\n"
+        "peak MB: memory beside the buffers.\n",
+        machine.c_str(), instruction_set_in_use(), compiler, DISTILL_BENCH_FLAGS);
+    bench::table lines({{"ns/entry", 10, 3},
+                        {"us/call", 10, 2},
+                        {"x floor", 8, 2, true},
+                        {"x distill", 9, 2, true},
+                        {"peak MB", 8, 1},
+                        {"worst ulp", 9, 1}});
     benchmark::RunSpecifiedBenchmarks(&lines);
     return 0;
 }

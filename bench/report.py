@@ -1,11 +1,12 @@
 """What becomes of the benchmarks' JSON: a digest that is committed, the tables and pictures of the docs, a comparison.
 
-usage: report.py digest RESULTS.json COMPILE_TIME.json DIGEST.json    medians and ranges over repetitions, and the machine
+usage: report.py digest RESULTS.json COMPILE_TIME.json DIGEST.json    this machine's record: medians and ranges over repetitions
        report.py tables DIGEST.json PAGE.md [--check]                 fills the page's blocks, or says which are not so
        report.py series DIGEST.json FOLDER                            the pictures' tables, tab-separated
        report.py compare OLD.json NEW.json [--allowed 1.15]           digests or RESULTS: fails where a ratio to the floor grew
 
-A block of a page stands between the lines `<!-- measured: NAME -->` and `<!-- end -->`.
+A digest has a record for each machine, the one measured last first. A block of a page is between the lines
+`<!-- measured: NAME -->` and `<!-- end -->`.
 """
 
 import argparse
@@ -16,51 +17,73 @@ import statistics
 import sys
 import textwrap
 
-KEPT = {"ns/entry": "ns", "x floor": "ratio", "floor ns/entry": "floor", "peak MB": "megabytes"}
+KEPT = {"ns/entry": "ns", "us/call": "us", "x floor": "ratio", "x distill": "times", "floor": "floor", "peak MB": "megabytes",
+        "worst ulp": "ulp"}
 
 
 def medians(results):
-    """{name: {ns, ratio, floor, megabytes, lowest ratio, highest ratio}} of a file of google-benchmark's."""
-    if "measured" in results:
-        return results["measured"]
+    """{name: {...}} of a file of google-benchmark's: the values of KEPT, the lowest and highest ratio, and a peer's version."""
     runs = {}
     for run in results["benchmarks"]:
         if run.get("run_type", "iteration") == "iteration" and not run.get("error_occurred"):
             runs.setdefault(run["run_name"].removesuffix("/manual_time"), []).append(run)
     found = {}
     for name, repetitions in runs.items():
-        found[name] = {short: float(f"{statistics.median(r[long] for r in repetitions):.4g}") for long, short in KEPT.items()}
-        ratios = [r["x floor"] for r in repetitions]
+        found[name] = {short: float(f"{statistics.median(r[long] for r in repetitions):.4g}") for long, short in KEPT.items()
+                       if long in repetitions[0]}
+        ratios = [r["x floor"] if "x floor" in r else r["x distill"] for r in repetitions]
         found[name]["lowest"], found[name]["highest"] = (float(f"{x:.3g}") for x in (min(ratios), max(ratios)))
+        if name.startswith("peer/") and repetitions[0].get("label"):
+            found[name]["version"] = repetitions[0]["label"]
     return found
+
+
+def identity(record):
+    return record["machine"]["processor"], record["machine"]["instruction set"]
 
 
 def digest(arguments):
     results = json.loads(pathlib.Path(arguments.results).read_text())
     context = results["context"]
-    kept = {
-        "machine": {"processor": context["processor"], "cores": context["num_cpus"],
+    record = {
+        "machine": {"processor": context["processor"], "model": context["model"], "cores": context["num_cpus"],
                     "caches": {f"L{c['level']} {c['type']}": c["size"] for c in context["caches"]},
                     "instruction set": context["instruction set"]},
         "compiler": context["compiler"],
+        "flags": context["flags"],
+        "peer rows": int(context["peer rows"]),
         "repetitions": max(run.get("repetitions", 1) for run in results["benchmarks"]),
         "measured": medians(results),
         "compile time": json.loads(pathlib.Path(arguments.compile_time).read_text()),
     }
-    pathlib.Path(arguments.digest).write_text(json.dumps(kept, indent=1) + "\n")
+    path = pathlib.Path(arguments.digest)
+    others = [other for other in records(path) if identity(other) != identity(record)] if path.exists() else []
+    path.write_text(json.dumps({"machines": [record, *others]}, indent=1, ensure_ascii=False) + "\n")
+
+
+def records(path):
+    return json.loads(pathlib.Path(path).read_text())["machines"]
 
 
 # ---- the docs' tables ----
+
+NOT_MEASURED = "–"
 
 
 def number(x, digits=2):
     return f"{x:.{digits}f}" if x < 10 else f"{x:.0f}"
 
 
-def ratio_of(run):
+def cell(run, key, digits=2):
+    return number(run[key], digits) if run and key in run else NOT_MEASURED
+
+
+def ratio_of(run, key="ratio"):
     """A ratio, and its range where the repetitions are far apart."""
-    spread = run["highest"] - run["lowest"] > 0.15 * run["ratio"]
-    return f"{number(run['ratio'], 1)}" + (f" ({number(run['lowest'], 1)}–{number(run['highest'], 1)})" if spread else "")
+    if not run or key not in run:
+        return NOT_MEASURED
+    spread = run.get("highest", 0) - run.get("lowest", 0) > 0.15 * run[key]
+    return f"{number(run[key], 1)}" + (f" ({number(run['lowest'], 1)}–{number(run['highest'], 1)})" if spread else "")
 
 
 def table(head, rows):
@@ -73,50 +96,80 @@ def of_question(measured, question):
     return {name.split("/", 1)[1]: run for name, run in measured.items() if name.startswith(question + "/")}
 
 
-def machine(kept):
-    about, floor = kept["machine"], kept["measured"]["objective/forward_kl"]["floor"]
-    size = lambda of: next((f"{s // 1024} KiB" if s < 2**20 else f"{s // 2**20} MiB" for name, s in about["caches"].items()
-                            if name.startswith(of)), "none")
-    return (f"{about['processor']}, {about['cores']} cores, {about['instruction set']}, caches of {size('L1 Data')}, {size('L2')} and "
-            f"{size('L3')}; {kept['compiler']}; the floor is {floor:.2f} ns per entry; "
-            + ("one repetition." if kept["repetitions"] == 1 else f"medians of {kept['repetitions']} repetitions."))
+def short_name(record):
+    return " ".join(re.sub(r"\((R|TM)\)|Processor|CPU|@.*|\d+-Core", "", record["machine"]["processor"]).split())
 
 
-def objectives(kept):
-    return table(["objective, loss and gradient", "ns per entry", "× floor"],
-                 [[f"`{name}`", number(run["ns"]), ratio_of(run)] for name, run in of_question(kept["measured"], "objective").items()])
+def that_measured(machines, question):
+    """[(record, runs)] of the machines that have runs of the question."""
+    found = [(record, of_question(record["measured"], question)) for record in machines]
+    return [(record, runs) for record, runs in found if runs]
 
 
-def values(kept):
-    return table(["value alone", "ns per entry", "× a read of both"],
-                 [[f"`{name}`", number(run["ns"]), ratio_of(run)] for name, run in of_question(kept["measured"], "value").items()])
+def by_machine(question, first, columns):
+    """A table of one question: a line for each benchmark, {title: cell of a run} for each machine that has measured it."""
+    def of(machines):
+        found = that_measured(machines, question)
+        if not found:
+            return f"Not measured yet: `./run bench --benchmark_filter={question}/`."
+        names = list(dict.fromkeys(name for _, runs in found for name in runs))
+        head = [f"{short_name(record)}: {title}" if len(found) > 1 else title for record, _ in found for title in columns]
+        return table([first, *head], [[f"`{name}`", *[of_run(runs.get(name)) for _, runs in found for of_run in columns.values()]]
+                                      for name in names])
+    return of
 
 
-def peers(kept):
-    runs = of_question(kept["measured"], "peer")
+def machine(machines):
+    lines = []
+    for record in machines:
+        about, caches = record["machine"], []
+        for cache in ("L1 Data", "L2", "L3"):
+            size = next((size for name, size in about.get("caches", {}).items() if name.startswith(cache)), 0)
+            if size:
+                caches.append(f"{size // 1024} KiB" if size < 2**20 else f"{size // 2**20} MiB")
+        facts = [f"**{short_name(record)}**: {about['processor']}" + (f" ({about['model']})" if "model" in about else ""),
+                 f"{about['cores']} cores", about["instruction set"]]
+        if caches:
+            facts.append(f"caches of {', '.join(caches[:-1])} and {caches[-1]}")
+        more = [f"{record['compiler']} {record['flags']}", f"the floor is {record['measured']['objective/forward_kl']['floor']:.2f} ns per entry",
+                f"the peers on {record['peer rows']} rows", record.get("note", ""),
+                "one repetition" if record["repetitions"] == 1 else f"medians of {record['repetitions']} repetitions"]
+        lines.append(f"- {', '.join(facts)}; {'; '.join(fact for fact in more if fact)}.")
+    return "\n".join(lines)
+
+
+def peers(machines):
+    found = that_measured(machines, "peer")
+    names = list(dict.fromkeys(name for _, runs in found for name in runs))
+    objectives = list(dict.fromkeys(name.split(", ")[0] for name in names))
     rows = []
-    for name, run in runs.items():
+    for name in sorted(names, key=lambda n: objectives.index(n.split(", ")[0])):
         objective, who = name.split(", ", 1)
-        ours = runs[f"{objective}, distill"]
-        rows.append([f"`{objective}`", who, number(run["ns"]), number(run["ns"] / ours["ns"], 1), number(run["megabytes"], 1)])
-    return table(["objective", "written as", "ns per entry", "× distill", "peak memory beside the buffers, MB"], rows)
+        version = next((runs[name]["version"] for _, runs in found if "version" in runs.get(name, {})), "")
+        rows.append([f"`{objective}`", who, version,
+                     *[text for _, runs in found for text in (cell(runs.get(name), "ns"), ratio_of(runs.get(name), "times"))],
+                     cell(found[0][1].get(name), "megabytes", 1)])
+    return table(["objective", "written as", "version", *[f"{short_name(record)}: {title}" for record, _ in found
+                                                          for title in ("ns per entry", "× distill")], "peak MB"], rows)
 
 
 def relative_to(question, first):
     """A table of one question, every objective's runs relative to its run `first`."""
-    def of(kept):
-        runs, rows = of_question(kept["measured"], question), {}
-        for name, run in runs.items():
-            objective, variant = name.split(", ", 1)
-            rows.setdefault(variant, {})[objective] = run["ns"] / runs[f"{objective}, {first}"]["ns"]
-        columns = list(next(iter(rows.values())))
-        return table([question, *[f"`{c}`" for c in columns]],
-                     [[variant, *[number(row[c]) for c in columns]] for variant, row in rows.items()])
+    def of(machines):
+        rows, columns = {}, []
+        found = that_measured(machines, question)
+        for record, runs in found:
+            for name, run in runs.items():
+                objective, variant = name.split(", ", 1)
+                column = f"{short_name(record)}: `{objective}`" if len(found) > 1 else f"`{objective}`"
+                columns += [column] if column not in columns else []
+                rows.setdefault(variant, {})[column] = number(run["ns"] / runs[f"{objective}, {first}"]["ns"])
+        return table([question, *columns], [[variant, *[row.get(c, NOT_MEASURED) for c in columns]] for variant, row in rows.items()])
     return of
 
 
-def vocabularies(kept):
-    runs = of_question(kept["measured"], "vocabulary")
+def vocabularies(machines):
+    runs = that_measured(machines, "vocabulary")[0][1]
     best, rows = {}, {}
     for name, run in runs.items():
         objective, size = name.split(", ")
@@ -127,42 +180,67 @@ def vocabularies(kept):
                  [[size, *[f"{number(row[c])} ({number(row[c] / best[c])})" for c in columns]] for size, row in rows.items()])
 
 
-def calls(kept):
-    measured = kept["measured"]
+def calls(machines):
+    measured = that_measured(machines, "one row")[0][0]["measured"]
     fused, separate = measured["fusion/one call"], measured["fusion/three calls"]
     whole = measured["masks/forward_kl, 0 % masked"]
     rows = [["three terms in three calls", f"{number(separate['ns'] / fused['ns'])} times the time of one call"]]
-    rows += [[f"{share} of the rows masked", f"{number(measured[f'masks/forward_kl, {share} masked']['ns'] / whole['ns'])} times the time of none"]
+    rows += [[f"{share} of the rows masked", f"{number(measured[f'masks/forward_kl, {share} masked']['us'] / whole['us'])} times the time of none"]
              for share in ("50 %", "90 %")]
-    for name, run in of_question(measured, "one row").items():
-        entries = int(name.split("vocabulary ")[1])
-        rows.append([f"one row of {entries} entries", f"{number(run['ns'] * entries / 1000)} µs"])
+    rows += [[f"one row of {name.split('vocabulary ')[1]} entries", f"{number(run['us'])} µs"]
+             for name, run in of_question(measured, "one row").items()]
     return table(["a call of `forward_kl`, unless it says three terms", "takes"], rows)
 
 
-def compile_times(kept):
-    compilers = list(kept["compile time"])
-    files = list(next(iter(kept["compile time"].values())))
+def compile_times(machines):
+    times = next(record["compile time"] for record in machines if "compile time" in record)
+    compilers = list(times)
+    files = list(next(iter(times.values())))
     return table(["-O2", *[f"{c}, seconds" for c in compilers], *[f"{c}, × parsing Eigen" for c in compilers]],
-                 [[f"`{file}`", *[number(kept["compile time"][c][file]["seconds"]) for c in compilers],
-                   *[number(kept["compile time"][c][file]["ratio"], 1) for c in compilers]] for file in files])
+                 [[f"`{file}`", *[number(times[c][file]["seconds"]) for c in compilers],
+                   *[number(times[c][file]["ratio"], 1) for c in compilers]] for file in files])
 
 
-def headline(kept):
-    measured, runs = kept["measured"], of_question(kept["measured"], "peer")
-    times = lambda who: number(runs[f"forward_kl, {who}"]["ns"] / runs["forward_kl, distill"]["ns"], 0)
-    others = [("LibTorch", "LibTorch"), ("Eigen expressions", "Eigen's array expressions"), ("scalar loop", "a scalar loop")]
-    longer = [f"{words} {times(who)} times" for who, words in others if f"forward_kl, {who}" in runs]
-    return (f"Forward KL with its gradient takes {number(measured['objective/forward_kl']['ns'])} ns per vocabulary entry on one thread "
-            f"({kept['machine']['processor']}, {kept['machine']['instruction set']}), {ratio_of(measured['objective/forward_kl'])} times a "
-            f"plain `g = z − w` over the same buffers; beside it, {', '.join(longer)} as long.")
+def spread_of(runs, pattern):
+    """(the least and the greatest × distill, their names) of the peers whose name matches; the names without what they have in common."""
+    found = {who: run for who, run in runs.items() if re.fullmatch(pattern, who) and "times" in run}
+    if not found:
+        return None, None
+    times = [number(run["times"], 1) for run in sorted(found.values(), key=lambda run: run["times"])]
+    names = [re.sub(" (loops|expressions)", "", who.split(", ")[0]) + (f" {run['version']}" if "version" in run else "") +
+             (" with -ffast-math" if "-ffast-math" in who else "") for who, run in found.items()]
+    return " to ".join(dict.fromkeys((times[0], times[-1]))), ", ".join(dict.fromkeys(names))
 
 
+def headline(machines):
+    """Of the table of peers: what forward KL takes on each machine, and how many times as long others take."""
+    lines = ["Forward KL with its gradient, one thread, 151 936 float logits in a row; others on the same logits, as many times as long:", ""]
+    for record, runs in that_measured(machines, "peer"):
+        runs = {name.split(", ", 1)[1]: run for name, run in runs.items() if name.startswith("forward_kl, ")}
+        ours = next(run for who, run in runs.items() if who.startswith("distill"))
+        native, native_names = spread_of(runs, "(xsimd loops|Eigen expressions), -O3 -march=native|scalar loop, .*-ffast-math")
+        plain, plain_names = spread_of(runs, "(Eigen expressions|scalar loop), -O[23]")
+        kept, pytorch = spread_of(runs, "PyTorch, .*, memory kept")
+        anew, _ = spread_of(runs, "PyTorch, (eager|torch.compile)")
+        libtorch, libtorch_name = spread_of(runs, "LibTorch")
+        others = [f"C++ at -O3 -march=native ({native_names}) {native}" if native else "",
+                  f"C++ without -march=native ({plain_names}) {plain}" if plain else "",
+                  f"{pytorch}, compiled and eager, {kept} where malloc keeps its memory and {anew} where it does not" if kept else "",
+                  f"{libtorch_name} {libtorch}" if libtorch else ""]
+        lines.append(f"- **{short_name(record)}**, {record['machine']['instruction set']}, {record['peer rows']} rows, {record['compiler']} "
+                     f"{record['flags']}: {number(ours['ns'])} ns per logit. {'; '.join(filter(None, others))}.")
+    return "\n".join(lines)
+
+
+FLOOR = {"ns per entry": lambda run: cell(run, "ns"), "× floor": ratio_of}
 BLOCKS = {
     "headline": headline,
     "machine": machine,
-    "objectives": objectives,
-    "values": values,
+    "objectives": by_machine("objective", "objective, loss and gradient", FLOOR),
+    "values": by_machine("value", "value alone", {"ns per entry": lambda run: cell(run, "ns"), "× a read of z and w": ratio_of}),
+    "math": by_machine("math", "function, whose, built with", {"ns per value": lambda run: cell(run, "ns", 3),
+                                                               "× distill": lambda run: ratio_of(run, "times"),
+                                                               "largest error, ulp": lambda run: cell(run, "ulp", 1)}),
     "peers": peers,
     "instruction sets": relative_to("instruction set", "avx512"),
     "element types": relative_to("element type", "float"),
@@ -174,14 +252,20 @@ BLOCKS = {
 }
 
 
+def wrapped(block):
+    """Paragraphs and items of a list, broken into lines; a table as it is."""
+    if block.startswith("|"):
+        return block
+    return "\n".join(textwrap.fill(line, 140, subsequent_indent="  " if line.startswith("- ") else "", break_long_words=False,
+                                   break_on_hyphens=False) for line in block.splitlines())
+
+
 def tables(arguments):
-    kept, page = json.loads(pathlib.Path(arguments.digest).read_text()), pathlib.Path(arguments.page)
+    machines, page = records(arguments.digest), pathlib.Path(arguments.page)
     stale = []
 
     def filled(match):
-        block = BLOCKS[match.group(1)](kept)
-        if not block.startswith("|"):
-            block = textwrap.fill(block, 140)
+        block = wrapped(BLOCKS[match.group(1)](machines))
         if match.group(2).strip() != block:
             stale.append(match.group(1))
         return f"<!-- measured: {match.group(1)} -->\n{block}\n<!-- end -->"
@@ -196,13 +280,15 @@ def tables(arguments):
 
 
 def series(arguments):
-    measured = json.loads(pathlib.Path(arguments.digest).read_text())["measured"]
+    machines = records(arguments.digest)
     folder = pathlib.Path(arguments.folder)
     bars = [["written as", "ns per entry"]]
-    for name, run in of_question(measured, "peer").items():
-        bars.append([name, str(run["ns"])])
+    for name, run in that_measured(machines, "peer")[0][1].items():
+        objective, who = name.split(", ", 1)
+        if objective == "forward_kl":
+            bars.append([who, str(run["ns"])])
     sizes = {}
-    for name, run in of_question(measured, "vocabulary").items():
+    for name, run in that_measured(machines, "vocabulary")[0][1].items():
         objective, size = name.split(", ")
         sizes.setdefault(size, []).append(run)
     lines = [["vocabulary", "forward_kl", "jensen_shannon", "floor"]]
@@ -211,19 +297,34 @@ def series(arguments):
         (folder / f"{name}.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
 
 
+# ---- two runs ----
+
+
+def measured_in(path):
+    """{identity of the machine: its runs} of a digest or of a file of google-benchmark's."""
+    content = json.loads(pathlib.Path(path).read_text())
+    if "machines" in content:
+        return {identity(record): record["measured"] for record in content["machines"]}
+    return {(content["context"]["processor"], content["context"]["instruction set"]): medians(content)}
+
+
 def compare(arguments):
-    old, new = (medians(json.loads(pathlib.Path(path).read_text())) for path in (arguments.old, arguments.new))
+    olds, news = measured_in(arguments.old), measured_in(arguments.new)
+    common = [machine for machine in news if machine in olds]
+    if not common:
+        sys.exit("no machine is in both files")
+    old, new = olds[common[0]], news[common[0]]
     worse = 0
-    print(f"{'ratio to the floor':48} {'old':>8} {'new':>8} {'new/old':>8}")
+    print(f"{'ratio to the floor':66} {'old':>8} {'new':>8} {'new/old':>8}")
     for name in old:
-        if name not in new:
+        if name not in new or "ratio" not in old[name]:
             continue
         change = new[name]["ratio"] / old[name]["ratio"]
         worse += change > arguments.allowed
-        print(f"{name:48} {old[name]['ratio']:8.2f} {new[name]['ratio']:8.2f} {change:8.2f}" +
+        print(f"{name:66} {old[name]['ratio']:8.2f} {new[name]['ratio']:8.2f} {change:8.2f}" +
               ("  slower" if change > arguments.allowed else ""))
     for name in sorted(set(old) ^ set(new)):
-        print(f"{name:48} only in the {'old' if name in old else 'new'} file")
+        print(f"{name:66} only in the {'old' if name in old else 'new'} file")
     sys.exit(f"{worse} slower by more than {arguments.allowed}" if worse else 0)
 
 

@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +52,7 @@ struct workload {
         }
     }
 
-    // One of each shape, made when it is first asked for.
+    // One of each shape, made on first use.
     static workload& shared(std::size_t rows, std::size_t vocabulary) {
         static std::map<std::pair<std::size_t, std::size_t>, std::unique_ptr<workload>> all;
         auto& one = all[{rows, vocabulary}];
@@ -70,76 +71,102 @@ struct workload {
     }
 };
 
-template <class Work>
-double seconds(const Work& work) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    benchmark::ClobberMemory();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// What a call is compared with.
+// What the time of a call is divided by.
 struct yardstick {
-    std::size_t entries;
-    double bytes_per_entry;  // that the call has to move
+    std::size_t entries;  // of the student's logits
     std::function<void()> floor;
+    std::string note = {};  // which floor, where it is another than `g = z - w` over the same float buffers
+    std::string ratio = "x floor";
 };
 
-// Times `work`, each time between two runs of the floor, whose mean is the divisor: a shared machine's speed drifts.
+// Whether the table gives the time of an entry or that of a call.
+enum class unit { nanoseconds_per_entry, microseconds_per_call };
+
 template <class Work>
-void measure(benchmark::State& state, const yardstick& y, const Work& work) {
+double seconds(const Work& work, int calls = 1) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < calls; ++i) {
+        work();
+        benchmark::ClobberMemory();
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
+}
+
+// As many calls as take 20 microseconds: a reading of the clock takes longer than the shortest call.
+template <class Work>
+int calls_of_one_timing(const Work& work) {
+    return std::clamp(static_cast<int>(20e-6 / seconds(work)), 1, 10000);
+}
+
+inline double median(std::vector<double> values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::ranges::nth_element(values, middle);
+    return *middle;
+}
+
+// Times `work`, each time between two runs of the floor, whose mean is the divisor: the speed of a shared machine drifts. The
+// counters are medians over the timings.
+template <class Work>
+void measure(benchmark::State& state, const yardstick& y, const Work& work, unit u = unit::nanoseconds_per_entry) {
     work();
     y.floor();
-    state.counters["peak MB"] = peak_megabytes(work);
-    double total = 0.0, floor = 0.0;
+    const int calls = calls_of_one_timing(work), floor_calls = calls_of_one_timing(y.floor);
+    std::vector<double> times, floors, ratios;
     for (auto _ : state) {
-        floor += 0.5 * seconds(y.floor);
-        const double elapsed = seconds(work);
-        floor += 0.5 * seconds(y.floor);
-        total += elapsed;
-        state.SetIterationTime(elapsed);
+        const double before = seconds(y.floor, floor_calls);
+        times.push_back(seconds(work, calls));
+        floors.push_back(0.5 * (before + seconds(y.floor, floor_calls)));
+        ratios.push_back(times.back() / floors.back());
+        state.SetIterationTime(times.back() * calls);
     }
-    const double entries = static_cast<double>(state.iterations()) * static_cast<double>(y.entries);
-    state.counters["ns/entry"] = total / entries * 1e9;
-    state.counters["GB/s"] = y.bytes_per_entry * entries / total * 1e-9;
-    state.counters["floor ns/entry"] = floor / entries * 1e9;
-    state.counters["x floor"] = total / floor;
+    const bool per_call = u == unit::microseconds_per_call;
+    const double scale = per_call ? 1e6 : 1e9 / static_cast<double>(y.entries);
+    state.counters[per_call ? "us/call" : "ns/entry"] = median(times) * scale;
+    state.counters["floor"] = median(floors) * scale;
+    state.counters[y.ratio] = median(ratios);
+    state.SetLabel(y.note);
 }
 
 // The floors on the float buffers of a shape.
-inline yardstick subtraction(std::size_t rows, std::size_t vocabulary, double bytes_per_entry = 12.0) {
+inline yardstick subtraction(std::size_t rows, std::size_t vocabulary) {
     auto& w = workload<float>::shared(rows, vocabulary);
-    return {w.entries(), bytes_per_entry,
-            [&w] { subtract(w.student.data(), w.teacher.data(), w.gradient.data(), w.entries()); }};
+    return {w.entries(), [&w] { subtract(w.student.data(), w.teacher.data(), w.gradient.data(), w.entries()); }};
 }
 inline yardstick copying(std::size_t rows, std::size_t vocabulary) {
     auto& w = workload<float>::shared(rows, vocabulary);
-    return {w.entries(), 8.0, [&w] { copy(w.student.data(), w.gradient.data(), w.entries()); }};
+    return {w.entries(), [&w] { copy(w.student.data(), w.gradient.data(), w.entries()); }, "floor: a copy of z"};
 }
 inline yardstick reading(std::size_t rows, std::size_t vocabulary) {
     auto& w = workload<float>::shared(rows, vocabulary);
-    return {w.entries(), 8.0, [&w] { benchmark::DoNotOptimize(read(w.student.data(), w.teacher.data(), w.entries())); }};
+    return {w.entries(), [&w] { benchmark::DoNotOptimize(read(w.student.data(), w.teacher.data(), w.entries())); },
+            "floor: a read of z and w"};
 }
 
-// Registers a benchmark that sets itself up when it runs: setup() answers {yardstick, work}.
+// Registers a benchmark that sets itself up when it runs: setup() returns {yardstick, work}.
 template <class Setup>
-void add(const std::string& name, const Setup& setup) {
-    benchmark::RegisterBenchmark(name.c_str(), [setup](benchmark::State& state) {
+void add(const std::string& name, const Setup& setup, unit u = unit::nanoseconds_per_entry) {
+    benchmark::RegisterBenchmark(name.c_str(), [setup, u](benchmark::State& state) {
         const auto [y, work] = setup();
-        measure(state, y, work);
+        state.counters["peak MB"] = peak_megabytes(work);
+        measure(state, y, work, u);
     })->UseManualTime();
 }
 
 // Loss and gradient of one objective on the float buffers of a shape.
 template <class Objective, class Backend = distill::eigen<>>
 void add_gradient(const std::string& name, const Objective& objective, std::size_t rows = many_rows,
-                  std::size_t vocabulary = language_model_vocabulary, const Backend& backend = {}) {
-    add(name, [=] {
-        auto& w = workload<float>::shared(rows, vocabulary);
-        const distill::loss f{objective, backend, distill::token_mean{}};
-        return std::pair(subtraction(rows, vocabulary),
-                         [f, &w] { benchmark::DoNotOptimize(f(w.batch(), w.destination())); });
-    });
+                  std::size_t vocabulary = language_model_vocabulary, const Backend& backend = {},
+                  unit u = unit::nanoseconds_per_entry, const std::string& note = {}) {
+    add(
+        name,
+        [=] {
+            auto& w = workload<float>::shared(rows, vocabulary);
+            const distill::loss f{objective, backend, distill::token_mean{}};
+            yardstick y = subtraction(rows, vocabulary);
+            y.note = note;
+            return std::pair(y, [f, &w] { benchmark::DoNotOptimize(f(w.batch(), w.destination())); });
+        },
+        u);
 }
 
 // Each file registers the benchmarks that answer its question.
@@ -150,6 +177,7 @@ void add_destinations();
 void add_rows();
 void add_threads();
 void add_fusion();
+void add_math();
 void add_peers();
 
 }  // namespace bench

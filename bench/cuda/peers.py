@@ -18,13 +18,16 @@ take log-probabilities, the student's first, in LigerJSD's letters q; LigerJSD i
 import argparse
 import json
 import math
+import pathlib
 import re
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pytorch"))
+from formulas import TEACHER_WEIGHT, check, check_closed_forms, eager, loss_and_gradient  # noqa: E402
+
 SKIPPED = 77
 BEGIN = time.monotonic()  # before PyTorch is loaded, which takes its time
-TEACHER_WEIGHT = 0.5
 VOCABULARIES = (1000, 32000, 128256, 151936, 262144)
 ROWS = (1, 8, 64, 1024, 4096)
 TYPES = {"float": "float32", "half": "float16", "bfloat16": "bfloat16"}
@@ -34,58 +37,7 @@ COLUMNS = (("us/call", 10, 1), ("ns/entry", 10, 4), ("GB/s", 8, 0), ("of copy", 
 AGREED = {"float": 1e-3, "half": 3e-2, "bfloat16": 3e-1}
 
 
-# ---- the objectives, by the definition ----
-
-
-def closed_form(name, z, w):
-    """(loss, gradient) of one row of logits, in Python's own arithmetic."""
-    def log_softmax(x):
-        largest = max(x)
-        log_sum = largest + math.log(math.fsum(math.exp(v - largest) for v in x))
-        return [v - log_sum for v in x]
-
-    log_p, log_q = log_softmax(z), log_softmax(w)
-    p, q = [math.exp(v) for v in log_p], [math.exp(v) for v in log_q]
-    if name == "forward_kl":
-        return math.fsum(b * (lb - la) for b, la, lb in zip(q, log_p, log_q)), [a - b for a, b in zip(p, q)]
-    if name == "reverse_kl":
-        slopes = [la - lb for la, lb in zip(log_p, log_q)]
-        loss = math.fsum(a * s for a, s in zip(p, slopes))
-    else:
-        log_m = [math.log(TEACHER_WEIGHT * b + (1 - TEACHER_WEIGHT) * a) for a, b in zip(p, q)]
-        slopes = [(1 - TEACHER_WEIGHT) * (la - lm) for la, lm in zip(log_p, log_m)]
-        loss = TEACHER_WEIGHT * math.fsum(b * (lb - lm) for b, lb, lm in zip(q, log_q, log_m))
-        loss += math.fsum(a * s for a, s in zip(p, slopes))
-    mean = math.fsum(a * s for a, s in zip(p, slopes))
-    return loss, [a * (s - mean) for a, s in zip(p, slopes)]
-
-
 # ---- the peers ----
-
-
-def eager(torch):
-    """{objective: loss(z, w)} as it is usually written, in fp32 from log-softmax on."""
-    def logs(z, w):
-        working = torch.float64 if z.dtype == torch.float64 else torch.float32
-        return torch.log_softmax(z, -1, dtype=working), torch.log_softmax(w, -1, dtype=working)
-
-    def kl(log_target, log_input):
-        return torch.nn.functional.kl_div(log_input, log_target, reduction="sum", log_target=True)
-
-    def forward_kl(z, w):
-        log_p, log_q = logs(z, w)
-        return kl(log_q, log_p)
-
-    def reverse_kl(z, w):
-        log_p, log_q = logs(z, w)
-        return kl(log_p, log_q)
-
-    def jensen_shannon(z, w):
-        log_p, log_q = logs(z, w)
-        log_m = torch.logsumexp(torch.stack([log_q + math.log(TEACHER_WEIGHT), log_p + math.log(1 - TEACHER_WEIGHT)]), 0)
-        return TEACHER_WEIGHT * kl(log_q, log_m) + (1 - TEACHER_WEIGHT) * kl(log_p, log_m)
-
-    return {"forward_kl": forward_kl, "reverse_kl": reverse_kl, "jensen_shannon": jensen_shannon}
 
 
 def liger(torch):
@@ -108,13 +60,6 @@ def peers(torch):
     except ImportError as error:
         found.append(("Liger-Kernel", {}, f"not installed: {error}"))
     return found
-
-
-def loss_and_gradient(loss, z, w):
-    student = z.detach().requires_grad_()
-    value = loss(student, w)
-    value.backward()
-    return value.detach(), student.grad
 
 
 # ---- measurement ----
@@ -256,32 +201,9 @@ def measure_all(torch, wanted, out, seconds):
 # ---- the check ----
 
 
-def check_closed_forms():
-    """The closed forms against central differences of their own losses; at z = w all is 0."""
-    z, w = [0.3, -1.2, 2.0, 0.1, -0.4], [1.0, 0.2, -0.7, 0.5, 0.0]
-    for name in ("forward_kl", "reverse_kl", "jensen_shannon"):
-        loss, gradient = closed_form(name, z, w)
-        assert loss > 0 and abs(math.fsum(gradient)) < 1e-14, name
-        for j, slope in enumerate(gradient):
-            moved = [closed_form(name, z[:j] + [z[j] + step] + z[j + 1:], w)[0] for step in (1e-5, -1e-5)]
-            assert abs((moved[0] - moved[1]) / 2e-5 - slope) < 1e-9, (name, j)
-        at_equal, no_gradient = closed_form(name, z, z)
-        assert abs(at_equal) < 1e-15 and max(map(abs, no_gradient)) < 1e-15, name
+def check_columns():
     row = line("forward_kl, PyTorch", {"us/call": 12.34, "ns/entry": 0.5, "GB/s": 1000.0, "of copy": 0.5})
     assert len(row) == len(header("x")) - 1, "the table's columns"
-
-
-def check(torch):
-    generator = torch.Generator().manual_seed(20260513)
-    z, w = (torch.randn(3, 11, generator=generator, dtype=torch.float64) * 2 for _ in range(2))
-    for name, loss in eager(torch).items():
-        value, gradient = loss_and_gradient(loss, z, w)
-        expected = [closed_form(name, a, b) for a, b in zip(z.tolist(), w.tolist())]
-        assert abs(float(value) - math.fsum(row[0] for row in expected)) < 1e-12, name
-        largest = max(abs(found - right) for rows, (_, exact) in zip(gradient.tolist(), expected)
-                      for found, right in zip(rows, exact))
-        assert largest < 1e-13, (name, largest)
-        print(f"{name}: PyTorch's loss and gradient are the closed form's")
 
 
 def main():
@@ -293,6 +215,7 @@ def main():
     arguments, _ = parser.parse_known_args()  # google-benchmark's other flags are bench_cuda's
     if arguments.check:
         check_closed_forms()
+        check_columns()
     try:
         import torch
     except ImportError as error:
