@@ -1,7 +1,7 @@
 // Highway's functions of vectors, for the instruction set of the flags.
 #include "../peers/formulas.hpp"
 
-// The flags choose the instruction set: of those that Highway 1.0.3 detects, some processors' own is not among its dynamic targets.
+// The flags choose the instruction set. Without this, Highway 1.0.3 refuses processors whose set it does not know by name.
 #define HWY_COMPILE_ONLY_STATIC
 #include <hwy/highway.h>
 // It needs highway.h.

@@ -1,5 +1,6 @@
-// What do the elementary functions cost, and how far off are they, beside xsimd's, Highway's, Eigen's and glibc's? Their values in
-// float are compared with those in double before they are timed, each time between two calls of the library's. The buffers stay in the first-level cache.
+// What do the elementary functions cost, and how far off are they, beside xsimd's, Highway's, Eigen's and glibc's? Values in
+// float are compared with those in double before they are timed, each time between two calls of the library's. The buffers
+// stay in the first-level cache.
 #include "../peers/formulas.hpp"
 #include "../workload.hpp"
 

@@ -1,4 +1,4 @@
-// What a translation unit with compiler flags of its own has: plain functions over raw arrays, and the flags it was built with.
+// What a translation unit with compiler flags of its own has: plain functions over raw arrays, and its flags.
 #pragma once
 
 #include <cstddef>

@@ -31,8 +31,8 @@ public:
 // LibTorch's operations with its backward pass, on one thread. Objectives: forward_kl, jensen_shannon.
 std::unique_ptr<peer> libtorch(const std::string& objective);
 
-// PyTorch from Python, in a process of its own, on one thread. As glibc comes, a tensor of this size is given back to the system as
-// it is freed, and the next one's pages are made anew; `keeping` tells glibc to keep them.
+// PyTorch from Python, in a process of its own, on one thread. As glibc comes, free() returns a tensor of this size to the
+// system, and the pages of the next one are made anew. `keeping` tells glibc to keep them.
 enum class heap { as_it_comes, keeping };
 // ways: eager, compiled. Objectives: those of bench/pytorch/formulas.py.
 std::unique_ptr<peer> pytorch(const std::string& objective, const std::string& way, heap memory);

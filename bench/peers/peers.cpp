@@ -1,6 +1,6 @@
-// What else could an engineer write? A scalar loop, Eigen's and xtensor's expressions and loops on xsimd, each built as well as it can
-// be, LibTorch, and current PyTorch from Python. Every peer's loss and gradient are compared with the library's before it is timed, each time
-// between two calls of the library.
+// What else could an engineer write? A scalar loop, Eigen's and xtensor's expressions and loops on xsimd, each built as well as
+// it can be, LibTorch, and current PyTorch from Python. Every peer's loss and gradient are compared with the library's before
+// it is timed, each time between two calls of the library.
 #include "peer.hpp"
 
 #include "formulas.hpp"
