@@ -1,7 +1,7 @@
 /// The 16-bit element types of CUDA.
 #pragma once
 
-#include <distill/row/element.hpp>
+#include <distill/core/storage_format.hpp>
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -9,12 +9,8 @@
 namespace distill::inline DISTILL_ABI {
 
 template <>
-struct largest_value<__half> {
-    static constexpr float get() { return 65504.0f; }
-};
+inline constexpr storage_format storage_format_of<__half> = storage_format::half;
 template <>
-struct largest_value<__nv_bfloat16> {
-    static constexpr float get() { return 0x1.fep127f; }
-};
+inline constexpr storage_format storage_format_of<__nv_bfloat16> = storage_format::bfloat16;
 
 }  // namespace distill::inline DISTILL_ABI
