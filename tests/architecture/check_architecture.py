@@ -40,16 +40,18 @@ LAYERS = {
 
 # The libraries of others that a header may name, as the first part of the include; elsewhere none.
 OTHERS = {
-    "backend": {"Eigen", "unsupported"},
-    "backend/reference.hpp": set(),
+    "backend/simd/neon.hpp": {"arm_neon.h"},
     "backend/executor/openmp.hpp": {"omp.h"},
-    "backend/executor/serial.hpp": set(),
+    "backend/executor/thread_pool.hpp": {"unsupported"},
     "backend/cuda.cuh": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
     "backend/cuda": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
     "interop/eigen.hpp": {"Eigen"},
     "interop/xtensor.hpp": {"xtensor", "xtl"},
     "interop/dlpack.hpp": {"dlpack"},
 }
+
+# The headers that name a processor: the choice among them, their own, and the names of their flags.
+OF_PROCESSORS = ("backend/simd/target.hpp", "backend/simd/x86.hpp", "backend/simd/neon.hpp", "core/abi.hpp")
 
 DOCUMENTED = ("divergence", "token", "normalizer")
 DOCUMENTATION = ("Summand", "Derivative", "Domain", "At p = q", "Accuracy", "Source")
@@ -64,6 +66,7 @@ INCLUDE = re.compile(r"^\s*#\s*include\s*(<[^>]+>|\"[^\"]+\"|\S+)")
 STANDARD = re.compile(r"^[a-z0-9_]+$")
 TYPE = re.compile(r"^(?:struct|class)\s+(?:alignas\S+\s+)?(\w+)\s*(?:final\s*)?(?::[^:]|\{|$)")
 FUNCTION = re.compile(r"(?:[\w:<>,&*\[\]]+\s+)+(\w+)\(")
+PROCESSOR = re.compile(r"\b__(?:x86_64|AVX|SSE|FMA__|F16C|aarch64|AARCH64|ARM_)\w*|\bDISTILL_TARGET_\w+")
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 ABSOLUTE = re.compile(r"(?<![\w.)}\]$*~/-])/(?:work|root|tmp|home)\b(?!\s*=)")
 LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)|(?:src|href|srcset)=\"([^\"]+)\"")
@@ -202,14 +205,12 @@ def other_libraries_are_named_at_the_border(tree):
                                           f"{spelling}")
 
 
-def eigen_internals_stand_in_one_private_header(tree):
-    uses = [(header, number) for header in tree.headers for number, line in enumerate(header.code, start=1)
-            if "Eigen::internal" in line]
-    for header, number in uses:
-        if not header.below("backend/simd"):
-            yield header.path, number, "Eigen::internal appears in a private header only, below backend/simd/"
-        elif header is not uses[0][0]:
-            yield header.path, number, "Eigen::internal appears in one header at most"
+def a_processor_stands_in_its_own_header(tree):
+    for header in tree.headers:
+        for number, line in enumerate(header.code, start=1):
+            if header.name not in OF_PROCESSORS and (match := PROCESSOR.search(line)):
+                yield header.path, number, ("what depends on a processor stands in its own header, below backend/simd/: "
+                                            f"{match.group()}")
 
 
 def terms_have_a_documentation_block(tree):
@@ -332,7 +333,7 @@ RULES = (
     a_header_includes_lower_layers_only,
     includes_have_no_cycle,
     other_libraries_are_named_at_the_border,
-    eigen_internals_stand_in_one_private_header,
+    a_processor_stands_in_its_own_header,
     terms_have_a_documentation_block,
     a_file_is_named_after_what_it_holds,
     headers_begin_with_pragma_once,

@@ -20,7 +20,8 @@ PREFIX = "DISTILL_"
 
 def macros_after(headers, command):
     """{name: definition} of the macros that stand after the headers were included."""
-    text = "".join(f"#include <{header}>\n" for header in headers)
+    # A processor's header is on that processor alone.
+    text = "".join(f"#if __has_include(<{header}>)\n#include <{header}>\n#endif\n" for header in headers)
     output = subprocess.run([*command, "-dM", "-E", "-x", "c++", "-"], input=text, stdout=subprocess.PIPE, text=True,
                             check=True)
     macros = {}

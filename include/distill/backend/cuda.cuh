@@ -1,7 +1,6 @@
 /// The CUDA backend: the row program on a team of threads per row, enqueued on a stream.
 #pragma once
 
-#include <distill/backend/cuda/element.cuh>
 #include <distill/backend/cuda/error.cuh>
 #include <distill/backend/cuda/grid.cuh>
 #include <distill/backend/cuda/kernels.cuh>

@@ -1,4 +1,4 @@
-/// The CPU backend: the row program on SIMD lanes, with Eigen's element types, on the caller's threads.
+/// The CPU backend: the row program on SIMD lanes, on the caller's threads.
 #pragma once
 
 #include <distill/backend/executor/first_exception.hpp>
@@ -17,8 +17,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Element types: float, double, Eigen::half, Eigen::bfloat16; computed in double where one of the logits or the gradient is
-/// double, else in float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
+/// Element types: float, double, and 16-bit types (core/storage_format.hpp); computed in double where one of the logits or the
+/// gradient is double, else in float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
 ///
 /// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose dlogp_sum
 /// takes a sweep of its own. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's

@@ -15,7 +15,7 @@ namespace distill::inline DISTILL_ABI {
 /// nothing is shifted inside. Per-row arrays have one element per row. A field that no term of the objective needs may stay
 /// empty; a missing one that a term needs is an error that names the term and the field.
 ///
-/// Student and Teacher are the element types of the logits: float, double, Eigen::half or Eigen::bfloat16.
+/// Student and Teacher are the element types of the logits: float, double, or a 16-bit type (core/storage_format.hpp).
 template <class Student, class Teacher = Student>
 struct batch {
     logits_view<const Student> student{};  ///< z, [rows, vocabulary]

@@ -12,7 +12,7 @@ namespace distill::inline DISTILL_ABI {
 /// Shape [rows, vocabulary]; entry (r, v) stands at data[r * row_stride + v]. The stride counts elements and is
 /// `vocabulary` unless given; a stride larger than the vocabulary is padding, which is never read.
 ///
-/// Element: float, double, Eigen::half, Eigen::bfloat16 (const for inputs). A view is a value: copying it copies no data.
+/// Element: float, double, or a 16-bit type (core/storage_format.hpp); const for inputs. A view is a value: copying it copies no data.
 template <class Element>
 struct logits_view {
     Element* data = nullptr;

@@ -1,6 +1,10 @@
 /// What loops know of a processor without a header of its own: 16 bytes of vector, as the compiler lowers them.
 #pragma once
 
+#include <distill/backend/simd/target.hpp>
+
+#if defined(DISTILL_FOR_GENERIC)
+
 #include <distill/backend/simd/one_set.hpp>
 
 #include <distill/core/config.hpp>
@@ -18,3 +22,5 @@ DISTILL_INLINE void fence_lanes([[maybe_unused]] Vector& lanes) {
 }
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#endif

@@ -2,6 +2,10 @@
 /// conversion of half among them, are in every AArch64 processor.
 #pragma once
 
+#include <distill/backend/simd/target.hpp>
+
+#if defined(DISTILL_FOR_NEON)
+
 #include <distill/backend/simd/one_set.hpp>
 #include <distill/backend/simd/vectors.hpp>
 
@@ -47,3 +51,5 @@ DISTILL_INLINE void fence_lanes([[maybe_unused]] Vector& lanes) {
 }
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#endif

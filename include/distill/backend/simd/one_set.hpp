@@ -2,6 +2,9 @@
 #pragma once
 
 #include <distill/backend/simd/instruction_set.hpp>
+#include <distill/backend/simd/target.hpp>
+
+#if !defined(DISTILL_FOR_X86)
 
 namespace distill::inline DISTILL_ABI::simd {
 
@@ -11,3 +14,5 @@ inline constexpr bool has_wider_sets = false;
 constexpr instruction_set widest_supported() { return instruction_set::baseline; }
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#endif

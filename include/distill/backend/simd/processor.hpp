@@ -1,10 +1,6 @@
-/// The header of the processor that is compiled for. All that depends on a processor is in these.
+/// All that depends on the processor: its registers, its instruction sets, its instructions.
 #pragma once
 
-#if defined(__x86_64__)
-#include <distill/backend/simd/x86.hpp>
-#elif defined(__aarch64__) && defined(__ARM_NEON) && defined(__AARCH64EL__)
-#include <distill/backend/simd/neon.hpp>
-#else
 #include <distill/backend/simd/generic.hpp>
-#endif
+#include <distill/backend/simd/neon.hpp>
+#include <distill/backend/simd/x86.hpp>

@@ -7,6 +7,10 @@
 /// the time that it takes to parse this library.
 #pragma once
 
+#include <distill/backend/simd/target.hpp>
+
+#if defined(DISTILL_FOR_X86)
+
 #include <distill/backend/simd/instruction_set.hpp>
 #include <distill/backend/simd/vectors.hpp>
 
@@ -172,3 +176,5 @@ struct instructions<float, 16> {
 };
 
 }  // namespace distill::inline DISTILL_ABI::simd
+
+#endif
