@@ -1,14 +1,13 @@
 // Every number that a term is handed is finite, whatever the logits.
 #include <distill/distill.hpp>
 
+#include <support/bits.hpp>
 #include <support/random.hpp>
 
 #include <doctest/doctest.h>
 
 #include <array>
-#include <bit>
 #include <cstddef>
-#include <cstdint>
 #include <random>
 #include <span>
 #include <vector>
@@ -35,9 +34,9 @@ TEST_CASE("a term sees no NaN and no infinity, in rows of infinite, huge and tin
     auto random = distill_test::engine("finite entries");
     const std::array<float, 12> finite{0.0f,  1.0f, -1.0f, 1e-40f,   -1e-40f, 1e4f,
                                        -1e4f, 6e4f, -6e4f, -0x1p99f, 0x1p99f, 30.0f};
-    const std::array<float, 3> poison{std::bit_cast<float>(0x7fc00000u), std::bit_cast<float>(0xffc00000u),
-                                      std::bit_cast<float>(0x7f800000u)};
-    const float minus_infinity = std::bit_cast<float>(0xff800000u);
+    const std::array<float, 3> poison{distill_test::float_of(0x7fc00000u), distill_test::float_of(0xffc00000u),
+                                      distill_test::float_of(0x7f800000u)};
+    const float minus_infinity = distill_test::float_of(0xff800000u);
     std::uniform_int_distribution<std::size_t> any_finite(0, finite.size() - 1), any_poison(0, poison.size() - 1);
     std::uniform_int_distribution<int> dice(0, 5);
     for (const std::ptrdiff_t vocabulary : {1, 7, 33, 1025}) {
