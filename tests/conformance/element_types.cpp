@@ -42,10 +42,10 @@ Element special(std::uint32_t float_bits) {
     else if constexpr (std::is_same_v<Element, Eigen::bfloat16>)
         return Eigen::bfloat16_impl::raw_uint16_to_bfloat16(static_cast<std::uint16_t>(float_bits >> 16));
     else if constexpr (std::is_same_v<Element, float>)
-        return std::bit_cast<float>(float_bits);
+        return float_of(float_bits);
     else
-        return std::bit_cast<double>((std::uint64_t{float_bits >> 31} << 63) | 0x7ff0000000000000u |
-                                     (std::uint64_t{float_bits & 0x7fffffu} << 29));
+        return distill_test::double_of((std::uint64_t{float_bits >> 31} << 63) | 0x7ff0000000000000u |
+                                       (std::uint64_t{float_bits & 0x7fffffu} << 29));
 }
 
 template <class Element>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <conformance/losses.hpp>
+#include <support/bits.hpp>
 #include <support/random.hpp>
 
 #include <algorithm>
@@ -15,26 +16,24 @@
 
 namespace conformance {
 
-// Numbers made from bits, which every compiler flag leaves alone.
-inline float float_from(std::uint32_t bits) { return std::bit_cast<float>(bits); }
-inline const float minus_infinity = float_from(0xff800000u);
-inline const float plus_infinity = float_from(0x7f800000u);
-inline const float positive_nan = float_from(0x7fc00000u);
-inline const float negative_nan = float_from(0xffc00000u);
-// What no computation writes.
-inline const float sentinel = float_from(0x7fc0beefu);
+using distill::is_finite;
+using distill::is_nan;
+using distill_test::float_of;
 
-inline bool is_nan(double x) { return (std::bit_cast<std::uint64_t>(x) & ~(std::uint64_t{1} << 63)) > 0x7ff0000000000000u; }
-inline bool is_nan(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7fffffffu) > 0x7f800000u; }
-inline bool is_finite(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u; }
+inline const float minus_infinity = float_of(0xff800000u);
+inline const float plus_infinity = float_of(0x7f800000u);
+inline const float positive_nan = float_of(0x7fc00000u);
+inline const float negative_nan = float_of(0xffc00000u);
+// What no computation writes.
+inline const float sentinel = float_of(0x7fc0beefu);
 
 template <class Range>
 bool all_nan(const Range& values) {
-    return std::all_of(values.begin(), values.end(), [](auto x) { return is_nan(x); });
+    return std::all_of(values.begin(), values.end(), [](const auto& x) { return is_nan(x); });
 }
 template <class Range>
 bool all_finite(const Range& values) {
-    return std::all_of(values.begin(), values.end(), [](auto x) { return distill::is_finite(static_cast<double>(x)); });
+    return std::all_of(values.begin(), values.end(), [](const auto& x) { return is_finite(x); });
 }
 // +0 in every bit.
 template <class Range>

@@ -1,5 +1,7 @@
 #include <distill/core/error.hpp>
 
+#include <support/bits.hpp>
+
 #include <doctest/doctest.h>
 
 #include <clocale>
@@ -18,7 +20,7 @@ TEST_CASE("a number in a message has the digits that tell it from every other on
     CHECK(sentence({1.0 + 1e-15}) == "1.000000000000001");
     CHECK(sentence({std::numeric_limits<double>::max()}) == "1.7976931348623157e+308");
     CHECK(sentence({std::numeric_limits<double>::denorm_min()}) == "5e-324");
-    CHECK(sentence({std::numeric_limits<double>::infinity(), " ", -std::numeric_limits<double>::infinity()}) == "inf -inf");
+    CHECK(sentence({distill_test::infinite(), " ", distill_test::infinite(true)}) == "inf -inf");
 }
 
 TEST_CASE("integers in a message are whole, of any width") {

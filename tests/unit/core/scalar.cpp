@@ -1,8 +1,9 @@
 #include <distill/core/scalar.hpp>
 
+#include <support/bits.hpp>
+
 #include <doctest/doctest.h>
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -12,8 +13,8 @@ namespace {
 using number = distill::scalar<double>;
 using narrow = distill::scalar<float>;
 
-const double infinity = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
-const double negative_nan = std::bit_cast<double>(std::uint64_t{0xfff8000000000000u});
+const double infinity = distill_test::infinite();
+const double negative_nan = distill_test::double_of(0xfff8000000000000u);
 
 }  // namespace
 
@@ -72,9 +73,9 @@ TEST_CASE("NaN of either sign is found, and is larger than everything") {
         CHECK(is_nan(larger_magnitude(number(infinity), number(nan))));
     }
     narrow single;
-    single.value = std::bit_cast<float>(0xffc00000u);
+    single.value = distill_test::float_of(0xffc00000u);
     CHECK(is_nan(single));
-    single.value = std::bit_cast<float>(0xff800000u);
+    single.value = distill_test::float_of(0xff800000u);
     CHECK_FALSE(is_nan(single));
     for (const double x : {0.0, -1.0, infinity, -infinity}) CHECK_FALSE(is_nan(number(x)));
     CHECK(larger_magnitude(number(3.0), number(-2.0)).value == 3.0);

@@ -2,13 +2,13 @@
 #include <distill/backend/reference.hpp>
 #include <distill/row/row_statistics.hpp>
 #include <distill/row/softmax.hpp>
+#include <support/bits.hpp>
 #include <support/random.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::array<double, 2> inverse_temperatures{1.0, 0.25};
 const distill::detail::single_lane lane;
-const double minus_infinity = std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
-const double plus_infinity = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+const double minus_infinity = distill_test::infinite(true);
+const double plus_infinity = distill_test::infinite();
 
 distill::row_statistics<2> scan(const std::vector<double>& row) {
     return distill::row::scan_row<true>(lane, row.data(), static_cast<std::ptrdiff_t>(row.size()), inverse_temperatures);

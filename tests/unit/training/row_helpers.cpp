@@ -6,12 +6,13 @@
 #include <distill/training/sequence_means.hpp>
 #include <distill/training/shape_advantages.hpp>
 
+#include <support/bits.hpp>
+
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -87,7 +88,7 @@ TEST_CASE("a quantile lies between the sorted values that count") {
 }
 
 TEST_CASE("a quantile leaves out what is NaN, and keeps what is infinite in its place") {
-    const double nan = distill::quiet_nan(), infinity = std::numeric_limits<double>::infinity();
+    const double nan = distill::quiet_nan(), infinity = distill_test::infinite();
     CHECK(distill::quantile(std::vector<double>{5, 4, 3, nan, 2, 1, 0}, 1.0) == 5.0);
     CHECK(distill::quantile(std::vector<double>{3, nan, 1, 2, nan, 0, 5, 4}, 0.5) == 2.5);
     CHECK(distill::quantile(std::vector<float>{1.0f, static_cast<float>(nan)}, 0.0) == 1.0);

@@ -3,7 +3,8 @@
 
 #include <distill/core/config.hpp>
 
-#include <bit>
+#include <support/bits.hpp>
+
 #include <cstdint>
 #include <vector>
 
@@ -12,9 +13,8 @@ namespace distill_test {
 // Every finite pair of these, and the special values below where a function promises something about them.
 inline const std::vector<double> ordinary{-3.5, -1.0, -0.25, 0.0, 0.125, 1.0, 2.75, 1e6};
 inline constexpr std::uint64_t nan_bits = 0x7ff8000000000000u, sign = std::uint64_t{1} << 63;
-inline const std::vector<double> special{std::bit_cast<double>(nan_bits), std::bit_cast<double>(nan_bits | sign),
-                                         std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u}),
-                                         std::bit_cast<double>(std::uint64_t{0xfff0000000000000u})};
+inline const std::vector<double> special{double_of(nan_bits), double_of(nan_bits | sign), double_of(0x7ff0000000000000u),
+                                         double_of(0xfff0000000000000u)};
 
 enum operation {
     add,

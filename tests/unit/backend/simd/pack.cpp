@@ -33,8 +33,8 @@ Float from_wide(double x) {
     std::uint64_t bits = std::bit_cast<std::uint64_t>(x);
     if constexpr (sizeof(Float) == 4) {
         if ((bits & 0x7ff0000000000000u) == 0x7ff0000000000000u)
-            return std::bit_cast<float>(static_cast<std::uint32_t>(bits >> 32 & 0x80000000u) | 0x7f800000u |
-                                        ((bits & 0xfffffffffffffu) != 0 ? 0x400000u : 0u));
+            return float_of(static_cast<std::uint32_t>(bits >> 32 & 0x80000000u) | 0x7f800000u |
+                            ((bits & 0xfffffffffffffu) != 0 ? 0x400000u : 0u));
         return static_cast<float>(x);
     } else {
         return x;

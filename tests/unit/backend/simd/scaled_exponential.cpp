@@ -2,6 +2,7 @@
 #include <distill/backend/simd/dispatch.hpp>
 #include <distill/backend/simd/math.hpp>
 #include <distill/backend/simd/pack_pair.hpp>
+#include <support/bits.hpp>
 #include <support/random.hpp>
 #include <unit/backend/simd/on_every_set.hpp>
 
@@ -78,11 +79,11 @@ TEST_CASE("2^(scale x) factor is within 5e-7 where it is not below 2^-100, and t
 }
 
 TEST_CASE("a masked logit has probability 0 exactly, and NaN stays NaN") {
-    const float minus_infinity = std::bit_cast<float>(0xff800000u);
+    const float minus_infinity = distill_test::float_of(0xff800000u);
     distill_test::on_every_set([&](distill::instruction_set set) {
         for (const float found : at<true>(set, {minus_infinity, -1e30f, -200.0f}, log2_e, 0.25))
             CHECK(std::bit_cast<std::uint32_t>(found) == 0u);
-        const std::vector<float> nans{std::bit_cast<float>(0x7fc00000u), std::bit_cast<float>(0xffc00000u)};
+        const std::vector<float> nans{distill_test::float_of(0x7fc00000u), distill_test::float_of(0xffc00000u)};
         for (const float found : at<true>(set, nans, log2_e, 0.25))
             CHECK((std::bit_cast<std::uint32_t>(found) & 0x7fffffffu) > 0x7f800000u);
         for (const float found : at<false>(set, nans, log2_e, 1.0))
