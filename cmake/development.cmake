@@ -11,6 +11,10 @@ set(DISTILL_DEVELOPMENT_FLAGS "" CACHE STRING "Flags of the project's own target
 
 option(DISTILL_WARNINGS_ARE_ERRORS "A warning in one of the project's own targets is an error" ON)
 set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+# doctest and google-benchmark count with __COUNTER__, which newer clang calls an extension.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 22)
+  list(APPEND warnings -Wno-c2y-extensions)
+endif()
 set(warnings_of_nvcc "-Xcompiler -Wall,-Wextra")
 if(DISTILL_WARNINGS_ARE_ERRORS)
   list(APPEND warnings -Werror)
