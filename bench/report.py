@@ -127,14 +127,14 @@ def machine(machines):
             size = next((size for name, size in about.get("caches", {}).items() if name.startswith(cache)), 0)
             if size:
                 caches.append(f"{size // 1024} KiB" if size < 2**20 else f"{size // 2**20} MiB")
-        facts = [f"**{short_name(record)}**: {about['processor']}" + (f" ({about['model']})" if "model" in about else ""),
-                 f"{about['cores']} cores", about["instruction set"]]
+        name = [about["processor"]] if about["processor"] != short_name(record) else []
+        facts = [*name, *([about["model"]] if "model" in about else []), f"{about['cores']} cores", about["instruction set"]]
         if caches:
             facts.append(f"caches of {', '.join(caches[:-1])} and {caches[-1]}")
         more = [f"{record['compiler']} {record['flags']}", f"the floor is {record['measured']['objective/forward_kl']['floor']:.2f} ns per entry",
                 f"the peers on {record['peer rows']} rows", record.get("note", ""),
                 "one repetition" if record["repetitions"] == 1 else f"medians of {record['repetitions']} repetitions"]
-        lines.append(f"- {', '.join(facts)}; {'; '.join(fact for fact in more if fact)}.")
+        lines.append(f"- **{short_name(record)}**: {', '.join(facts)}; {'; '.join(fact for fact in more if fact)}.")
     return "\n".join(lines)
 
 
