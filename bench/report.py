@@ -133,7 +133,7 @@ def machine(machines):
             facts.append(f"caches of {', '.join(caches[:-1])} and {caches[-1]}")
         more = [f"{record['compiler']} {record['flags']}", f"the floor is {record['measured']['objective/forward_kl']['floor']:.2f} ns per entry",
                 f"the peers on {record['peer rows']} rows", record.get("note", ""),
-                "one repetition" if record["repetitions"] == 1 else f"medians of {record['repetitions']} repetitions"]
+                {None: "", 1: "one repetition"}.get(record.get("repetitions"), f"medians of {record.get('repetitions')} repetitions")]
         lines.append(f"- **{short_name(record)}**: {', '.join(facts)}; {'; '.join(fact for fact in more if fact)}.")
     return "\n".join(lines)
 
