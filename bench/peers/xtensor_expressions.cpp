@@ -3,6 +3,8 @@
 
 #include <array>
 
+// Its assignments and functions on xsimd's batches.
+#define XTENSOR_USE_XSIMD
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xnoalias.hpp>
