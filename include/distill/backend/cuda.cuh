@@ -7,6 +7,8 @@
 #include <distill/backend/cuda/workspace.cuh>
 #include <distill/call/checked_call.hpp>
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstddef>
