@@ -23,6 +23,10 @@ WIDE = {"-march=skylake-avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl",
         "-march=haswell": {"avx2", "fma", "f16c", "bmi1", "bmi2", "movbe"}}
 # The wide units at each level of optimisation.
 LEVELS = {"-O0": ["-march=haswell"], "-O2": [*WIDE]}
+# Flags each of which changes what a compiler may make of the library; one that a compiler does not know is left out.
+NAMED = ("-msse3 -mssse3 -msse4.1 -msse4.2 -mavx -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mpopcnt -mmovbe -mavx512f -mavx512cd "
+         "-mavxvnni -mavx512vbmi -mavx512vbmi2 -mavx512ifma -mavx512bitalg -mavx512vpopcntdq -mavx512bf16 -mgfni -mfma4 -mxop -mtbm "
+         "-ffast-math -fno-exceptions -DDISTILL_BASELINE_ONLY").split()
 EMULATED = ["qemu-x86_64", "-cpu", "Nehalem"]
 
 # What is one thing in the whole program: the exception, the error handler, the count of rows in use.
@@ -73,6 +77,22 @@ def faults_of_names(a, b):
                 yield f"{compiled.name} has {', '.join(sorted(newer[name]))} in {demangled([name])[0]}, which {a.name} and {b.name} share"
 
 
+def name_of_namespace(compiler, *flags):
+    """DISTILL_ABI under these flags; None where the compiler does not know them."""
+    done = subprocess.run([*compiler, *flags, "-E", "-P", "-x", "c++", "-"], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, input="#include <distill/core/abi.hpp>\nDISTILL_ABI\n")
+    return done.stdout.split()[-1] if done.returncode == 0 else None
+
+
+def flags_without_a_name(compiler):
+    # AVX-512's parts are told apart beside its base alone.
+    for flag in NAMED:
+        base = ["-mavx512f"] if flag.startswith("-mavx512") and flag != "-mavx512f" else []
+        name = name_of_namespace(compiler, *base, flag)
+        if name is not None and name == name_of_namespace(compiler, *base):
+            yield f"{flag} does not change the name of the namespace, {name}"
+
+
 def supported():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("flags"):
@@ -112,7 +132,7 @@ def faults(folder, compiler, level):
 
 def main():
     compiler = sys.argv[1:]
-    found = []
+    found = [*flags_without_a_name(compiler)]
     for level in LEVELS:
         with tempfile.TemporaryDirectory() as folder:
             found += [f"{level}: {fault}" for fault in faults(Path(folder), compiler, level)]

@@ -50,27 +50,27 @@
 #else
 #define DISTILL_ABI_F16C
 #endif
-#if defined(__BMI__)
+#if defined(__BMI__) || defined(__ARM_FEATURE_QRDMX)
 #define DISTILL_ABI_BMI b
 #else
 #define DISTILL_ABI_BMI
 #endif
-#if defined(__BMI2__)
+#if defined(__BMI2__) || defined(__ARM_FEATURE_COMPLEX)
 #define DISTILL_ABI_BMI2 c
 #else
 #define DISTILL_ABI_BMI2
 #endif
-#if defined(__LZCNT__)
+#if defined(__LZCNT__) || defined(__ARM_FEATURE_MATMUL_INT8)
 #define DISTILL_ABI_LZCNT z
 #else
 #define DISTILL_ABI_LZCNT
 #endif
-#if defined(__POPCNT__)
+#if defined(__POPCNT__) || defined(__ARM_FEATURE_RCPC)
 #define DISTILL_ABI_POPCNT p
 #else
 #define DISTILL_ABI_POPCNT
 #endif
-#if defined(__MOVBE__)
+#if defined(__MOVBE__) || defined(__ARM_FEATURE_MOPS)
 #define DISTILL_ABI_MOVBE m
 #else
 #define DISTILL_ABI_MOVBE
@@ -94,6 +94,21 @@
 #define DISTILL_ABI_IFMA i
 #else
 #define DISTILL_ABI_IFMA
+#endif
+#if defined(__AVX512CD__)
+#define DISTILL_ABI_CD l
+#else
+#define DISTILL_ABI_CD
+#endif
+#if defined(__GFNI__)
+#define DISTILL_ABI_GFNI y
+#else
+#define DISTILL_ABI_GFNI
+#endif
+#if defined(__FMA4__) || defined(__XOP__) || defined(__TBM__)
+#define DISTILL_ABI_BULLDOZER u
+#else
+#define DISTILL_ABI_BULLDOZER
 #endif
 #if defined(__AVX512BITALG__)
 #define DISTILL_ABI_BITALG t
@@ -153,8 +168,8 @@
 #define DISTILL_ABI_LOOPS
 #endif
 
-#define DISTILL_ABI_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y) \
-    a##b##c##d##e##f##g##h##i##j##k##l##m##n##o##p##q##r##s##t##u##v##w##x##y
+#define DISTILL_ABI_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, bb) \
+    a##b##c##d##e##f##g##h##i##j##k##l##m##n##o##p##q##r##s##t##u##v##w##x##y##z##aa##bb
 #define DISTILL_ABI_NAME(...) DISTILL_ABI_PASTE(__VA_ARGS__)
 #define DISTILL_ABI_VERSION(major, minor, patch) v##major##_##minor##_##patch
 #define DISTILL_ABI_OF_VERSION(...) DISTILL_ABI_VERSION(__VA_ARGS__)
@@ -165,4 +180,5 @@
                      DISTILL_ABI_BMI2, DISTILL_ABI_LZCNT, DISTILL_ABI_POPCNT, DISTILL_ABI_MOVBE, DISTILL_ABI_VNNI,    \
                      DISTILL_ABI_VBMI, DISTILL_ABI_VBMI2, DISTILL_ABI_IFMA, DISTILL_ABI_BITALG, DISTILL_ABI_VPOPCNT,  \
                      DISTILL_ABI_BF16, DISTILL_ABI_FP16, DISTILL_ABI_APX, DISTILL_ABI_DOTPROD, DISTILL_ABI_ATOMICS,   \
-                     DISTILL_ABI_SHA3, DISTILL_ABI_MATH, DISTILL_ABI_ERRORS, DISTILL_ABI_LOOPS)
+                     DISTILL_ABI_SHA3, DISTILL_ABI_CD, DISTILL_ABI_GFNI, DISTILL_ABI_BULLDOZER, DISTILL_ABI_MATH,     \
+                     DISTILL_ABI_ERRORS, DISTILL_ABI_LOOPS)
