@@ -33,7 +33,7 @@ def header(*includes, body=""):
 
 CLEAN = {
     "CONTRIBUTING.md": "# Contributing\n",
-    "README.md": "[objectives](docs/objectives.md), `[&](auto e)`, [elsewhere](https://example.org)\n```cpp\n[&](x)\n```\n",
+    "README.md": "[objectives](docs/objectives.md), `[&](auto e)`, [elsewhere](https://arxiv.org)\n```cpp\n[&](x)\n```\n",
     "docs/architecture.md": "`backend/` `composition/` `core/` `divergence/` `interop/` `objective/` `reduction/` `row/` `token/` `training/`\n",
     "docs/objectives.md": "[back](../README.md#top)\n",
     "include/distill/backend/eigen.hpp": header("<distill/backend/simd/pack.hpp>", "<distill/row/softmax.hpp>",

@@ -3,7 +3,8 @@
 usage: check.py SOURCE COMPILER FLAGS...
 
 With DISTILL_TEST_GOOD_TWIN defined the source compiles without a word. Without it the source does not compile, and for every
-comment `// expect: TEXT` the compiler prints TEXT and points at the line of code that follows the comment.
+comment `// expect: TEXT` the compiler prints TEXT and points at the line of code that follows the comment. `// expect first: TEXT`:
+in its first error.
 """
 
 import pathlib
@@ -11,16 +12,16 @@ import re
 import subprocess
 import sys
 
-EXPECT = re.compile(r"//\s*expect:\s*(.+?)\s*$")
+EXPECT = re.compile(r"//\s*expect( first)?:\s*(.+?)\s*$")
 
 
 def expectations(source):
-    """(line number of the offending code, expected text) of every `// expect:` comment."""
+    """(line number of the offending code, expected text, whether it is the first error) of every `// expect:` comment."""
     found = []
     for number, line in enumerate(source.read_text().splitlines(), start=1):
         match = EXPECT.search(line)
         if match:
-            found.append((number + 1, match.group(1)))
+            found.append((number + 1, match.group(2), match.group(1) is not None))
     return found
 
 
@@ -41,8 +42,10 @@ def problems_of(source, command):
     if status == 0:
         yield "the wrong composition compiles", output
         return
-    for line, text in expected:
-        if text not in output:
+    for line, text, first in expected:
+        if first and text not in next((line for line in output.splitlines() if "error:" in line), ""):
+            yield f"the compiler's first error is not: {text}", output
+        elif text not in output:
             yield f"the compiler does not print: {text}", output
         elif not re.search(rf"{re.escape(source.name)}:{line}\b", output):
             yield f"the compiler does not point at line {line}", output

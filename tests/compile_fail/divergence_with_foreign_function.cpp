@@ -10,7 +10,7 @@ struct mine : distill::term<mine> {
         const T grown = exp(e.log_ratio);
         return (grown - T(1.0)) / (grown + T(1.0));
 #else
-        // expect: a_term_uses_what_distill_number_lists_and_nothing_else
+        // expect first: distill: a term calls exp, expm1, log, log1p, sqrt, abs, min, max and select, without std::
         return tanh(e.log_ratio);
 #endif
     }

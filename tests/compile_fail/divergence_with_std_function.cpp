@@ -9,7 +9,7 @@ struct mine : distill::term<mine> {
 #if defined(DISTILL_TEST_GOOD_TWIN)
         return sqrt(e.p);
 #else
-        // expect: a_term_uses_what_distill_number_lists_and_nothing_else
+        // expect first: distill: a term calls exp, expm1, log, log1p, sqrt, abs, min, max and select, without std::
         return std::sqrt(e.p);
 #endif
     }

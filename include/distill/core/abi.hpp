@@ -12,6 +12,17 @@
 
 #include <distill/core/version.hpp>
 
+// Every header includes this one before anything else, so that whoever cannot compile the library reads why first.
+#if defined(_MSC_VER) && !defined(__clang__)
+#error "distill: needs g++ 12 or clang 14, or newer: MSVC does not compile it"
+#elif defined(__clang__) && __clang_major__ < 14
+#error "distill: needs g++ 12 or clang 14, or newer: this clang is older"
+#elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 12
+#error "distill: needs g++ 12 or clang 14, or newer: this g++ is older"
+#elif __cplusplus < 202002L
+#error "distill: needs C++20: compile with -std=c++20"
+#endif
+
 // The vector registers.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define DISTILL_ABI_VECTORS avx512

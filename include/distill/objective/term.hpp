@@ -4,10 +4,30 @@
 #include <distill/core/temperature.hpp>
 #include <distill/objective/concepts.hpp>
 
+#include <concepts>
 #include <tuple>
 #include <utility>
 
 namespace distill::inline DISTILL_ABI {
+
+namespace detail {
+
+/// What the bases of terms have in common: what kind of term it is, and a sentence for `mine{0.5}` where mine has parameters and
+/// no constructor. The first element of such an aggregate is its base.
+template <class Derived, class Part>
+struct term_base {
+    using objective_part = Part;
+
+    constexpr term_base() = default;
+    template <class Parameter>
+    requires(!std::same_as<Parameter, Derived>) constexpr term_base(const Parameter&) {
+        static_assert(sizeof(Parameter) == 0,
+                      "distill: a term without a constructor has its base's braces before its parameters, mine{{}, 0.5}; or "
+                      "give it a constructor: constexpr explicit mine(double)");
+    }
+};
+
+}  // namespace detail
 
 /// Base of a divergence: derive as `struct mine : distill::term<mine>` and write
 /// `template <class T> constexpr distill::summand<T> operator()(const distill::entry<T>& e) const`.
@@ -27,28 +47,28 @@ namespace distill::inline DISTILL_ABI {
 ///       row.largest_q           the teacher's largest probability
 ///       row.index, row.vocabulary
 template <class Derived>
-struct term {
-    using objective_part = vocabulary_part;
+struct term : detail::term_base<Derived, vocabulary_part> {
+    using detail::term_base<Derived, vocabulary_part>::term_base;
 };
 
 /// Base of a term that lives at one token: `static constexpr token_source token` says which one. Members as of a term.
 template <class Derived>
-struct token_term {
-    using objective_part = token_part;
+struct token_term : detail::term_base<Derived, token_part> {
+    using detail::term_base<Derived, token_part>::term_base;
 };
 
 /// Base of a term of the teacher's most probable tokens, batch.top_tokens, and of what is left of the vocabulary:
 /// `inside(e, set)` is summed over the tokens, `outside(rest)` is added once, for the rest as one entry of its own.
 template <class Derived>
-struct token_set_term {
-    using objective_part = token_set_part;
+struct token_set_term : detail::term_base<Derived, token_set_part> {
+    using detail::term_base<Derived, token_set_part>::term_base;
     static constexpr fields needs = fields::teacher_top_tokens;
 };
 
 /// Base of a term of the student's log-normaliser: `template <class T> constexpr T operator()(const T& log_normalizer) const`.
 template <class Derived>
-struct normalizer_term {
-    using objective_part = normalizer_part;
+struct normalizer_term : detail::term_base<Derived, normalizer_part> {
+    using detail::term_base<Derived, normalizer_part>::term_base;
 };
 
 /// A term with its coefficient.
