@@ -111,13 +111,11 @@ void add_libtorch([[maybe_unused]] const std::string& objective, [[maybe_unused]
 void add_peers() {
     using namespace distill;
     if (const std::string why = pytorch_is_missing(); !why.empty()) std::printf("PyTorch is left out: %s\n", why.c_str());
-    const std::string eigen_version = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
-                                      std::to_string(EIGEN_MINOR_VERSION);
     const std::tuple<std::string, losses, std::string> written[] = {
         {"xsimd loops", xsimd_loops(), DISTILL_BENCH_XSIMD},
-        {"Eigen expressions", eigen_expressions_fast(), eigen_version},
-        {"Eigen expressions", eigen_expressions_native(), eigen_version},
-        {"Eigen expressions", eigen_expressions(), eigen_version},
+        {"Eigen expressions", eigen_expressions_fast(), DISTILL_BENCH_EIGEN},
+        {"Eigen expressions", eigen_expressions_native(), DISTILL_BENCH_EIGEN},
+        {"Eigen expressions", eigen_expressions(), DISTILL_BENCH_EIGEN},
         {"scalar loop", scalar_loop_fast(), ""},
         {"scalar loop", scalar_loop_native(), ""},
         {"scalar loop", scalar_loop(), ""},
