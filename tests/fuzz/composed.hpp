@@ -219,7 +219,7 @@ constexpr compiled value_alone(const char* name, const Make& make) {
     return entry<float, float, float, on_eigen, chosen_reduction, false, false>(name, make);
 }
 
-// ------------------------------------------------------------------------------------------------------- terms and their texts
+// --------------------------------------------------------------------------------------------------- terms and their texts
 
 using oracle::kind;
 

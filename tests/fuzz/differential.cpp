@@ -1,10 +1,11 @@
 // Compositions of every term on random batches, held to an oracle in long double that is written from the documentation
-// (oracle.hpp): losses and gradients to its bounds, sums of the gradient, masked rows, rows that are not finite, what is written
-// and what is not, and the same bits whatever the executor and however a batch is split.
+// (oracle.hpp): losses and gradients to its bounds, sums of the gradient, masked rows, rows that are not finite, what is
+// written and what is not, and the same bits whatever the executor and however a batch is split.
 //
-// Every call is legal by construction: what is refused, and when, is held by call.cpp. The objectives are compiled in tables
-// (differential_*.cpp); the input chooses one, its parameters and a batch. Logits come in kinds that have broken something: levels far
-// apart, rows nearly equal, masked entries on either side, probabilities below the smallest normal number, the ends of half.
+// Every call is legal by construction: what is refused, and when, is held by call.cpp. The objectives are compiled in
+// tables (differential_*.cpp); the input chooses one, its parameters and a batch. Logits come in kinds that have broken
+// something: levels far apart, rows nearly equal, masked entries on either side, probabilities below the smallest normal
+// number, the ends of half.
 #include <fuzz/compiled.hpp>
 #include <fuzz/fuzz.hpp>
 
@@ -22,7 +23,7 @@ using oracle::real;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan_number = std::numeric_limits<double>::quiet_NaN();
 
-// ------------------------------------------------------------------------------------------------------------------- storage
+// ----------------------------------------------------------------------------------------------------------------- storage
 
 // Calls visitor(Element{}) with the type that `kind` names.
 template <class Visitor>
@@ -133,7 +134,7 @@ struct array {
     }
 };
 
-// -------------------------------------------------------------------------------------------------------------------- the batch
+// --------------------------------------------------------------------------------------------------------------- the batch
 
 struct arguments {
     const fuzz::compiled* objective = nullptr;
@@ -411,7 +412,7 @@ arguments read_arguments(FuzzedDataProvider& bytes) {
     return a;
 }
 
-// ------------------------------------------------------------------------------------------------------------------- the oracle
+// -------------------------------------------------------------------------------------------------------------- the oracle
 
 bool is_masked(const arguments& a, std::ptrdiff_t row) {
     const bool labels_mask = oracle::labels_mask_every_objective || oracle::reads_labels(a.text);
@@ -442,7 +443,8 @@ oracle::row row_of(const arguments& a, std::ptrdiff_t row) {
         for (std::ptrdiff_t i = row * k; i < (row + 1) * k; ++i)
             if (r.top_tokens[i] != -100) in.top.push_back(r.top_tokens[i]), in.top_log_probs.push_back(r.top_log_probs[i]);
     }
-    // Double's functions are exact to some units, not to one; and below float's smallest number nothing is promised of them either.
+    // Double's functions are exact to some units, not to one; and below float's smallest number nothing is promised of them
+    // either.
     if (a.objective->in_double) in.unit = 0x1p-48L;
     return in;
 }
@@ -483,7 +485,7 @@ reduced reduce(const arguments& a) {
     return found;
 }
 
-// ------------------------------------------------------------------------------------------------------------------ one call
+// ---------------------------------------------------------------------------------------------------------------- one call
 
 struct results {
     fuzz::outcome outcome{};

@@ -1,4 +1,4 @@
-// Objectives compiled for one instruction set: what is added once for each row, and compositions.
+// Objectives compiled for one instruction set: what is added once for each row, compositions, and what is computed in double.
 #include <fuzz/composed.hpp>
 
 namespace fuzz {
@@ -117,6 +117,12 @@ constexpr compiled table[] = {
     value_alone(
         "value of divergences",
         [](const parameters& p) { return forward_kl() + p.weight[0] * squared_hellinger() + p.weight[1] * reverse_kl(); }),
+    entry<double>("double", [](const parameters& p) { return p.weight[0] * jensen_shannon(p.share[0]) + cross_entropy(); }),
+    entry<double, float, float>("double, float to float",
+                                [](const parameters& p) { return p.weight[0] * forward_kl() + p.weight[1] * reverse_kl(); }),
+    entry<float, double, double>(
+        "float, double to double",
+        [](const parameters& p) { return p.weight[0] * forward_kl() + p.weight[1] * reverse_kl(); }),
     entry<float, float, float, on_reference>("reference",
                                              [](const parameters& p) {
                                                  return p.weight[0] * jensen_shannon(p.share[0]) +

@@ -1,13 +1,13 @@
-// What a call owes to one row, in long double, as docs/objectives.md and docs/contracts.md define it. No header of the library
-// is read here, and no formula is regrouped but where the documentation prints it so.
+// What a call owes to one row, in long double, as docs/objectives.md and docs/contracts.md define it. No header of the
+// library is read here, and no formula is regrouped but where the documentation prints it so.
 //
-// Beside every number is its bound: how far an implementation may be off. The model, in one place: logits of the type computed in,
-// with unit roundoff u, give
+// Beside every number is its bound: how far an implementation may be off. The model, in one place: logits of the type
+// computed in, with unit roundoff u, give
 //     log p        to  slack u (1 + X),          X = |z - max z| / T: the difference is exact or rounded once, and scaled
 //     log p - log q  to  slack u (1 + |log p - log q| + min(X, Y))
 //     any term     to  slack u of what it adds up
-// and these errors go through the terms as the terms' own slopes carry them: a bound is the change of the exact function under such
-// changes of its arguments. Nothing depends on the level at which a row's logits stand.
+// and these errors go through the terms as the terms' own slopes carry them: a bound is the change of the exact function
+// under such changes of its arguments. Nothing depends on the level at which a row's logits stand.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ inline constexpr real largest_log_ratio_of_chi_squared = 40.0L;
 // batch.labels masks rows of objectives that do not read labels, too.
 inline constexpr bool labels_mask_every_objective = true;
 
-// --------------------------------------------------------------------------------------------------------- what is computed
+// -------------------------------------------------------------------------------------------------------- what is computed
 
 enum class kind {
     forward_kl,
@@ -142,7 +142,7 @@ inline objective at_temperature(const temperature& own, objective o) {
     return o;
 }
 
-// ------------------------------------------------------------------------------------------------------------------- one row
+// ----------------------------------------------------------------------------------------------------------------- one row
 
 struct row {
     std::vector<real> z{}, w{};  // as stored; w is empty where there is no teacher
@@ -315,7 +315,8 @@ struct bounded {
     real value = 0.0L, bound = 0.0L;
 };
 
-// w of adaptive_kl: the share of sum |q - p| on the teacher's head. Everything within rounding of the head's edge may be in it.
+// w of adaptive_kl: the share of sum |q - p| on the teacher's head. Everything within rounding of the head's edge may be in
+// it.
 inline bounded share_of_head(const side& p, const side& q, real head_mass, const std::vector<real>& error, real unit) {
     // "At mu = 1 it is forward_kl."
     if (head_mass == 1.0L) return {1.0L, 0.0L};
@@ -620,7 +621,8 @@ private:
             if (reads_teacher) e.q = q.p[v], e.log_q = q.log_p[v], e.log_ratio = log_ratio[v], e.no_q = q.absent[v] != 0;
             const summand s = evaluate(one, one.what, e, w.value);
             own[v] = s.h;
-            // How much value and derivative change with the arguments: both probabilities by their errors, and the ratio by its own.
+            // How much value and derivative change with the arguments: both probabilities by their errors, and the ratio by
+            // its own.
             real change = 0.0L, change_of_value = 0.0L;
             const auto compare = [&](const pair& other, real weight) {
                 const summand c = evaluate(one, one.what, other, weight);
@@ -647,8 +649,8 @@ private:
                 const real value_before = change_of_value;
                 compare(apart, w.value);
                 by_ratio = std::max(by_ratio, change);
-                // Of first order this cancels over the row: sum |gradient| times the error has it. Where the logarithm is floored
-                // it does not.
+                // Of first order this cancels over the row: sum |gradient| times the error has it. Where the logarithm is
+                // floored it does not.
                 change_of_value = std::abs(dr) < 0.5L ? value_before : change_of_value;
                 change = before;
             }
