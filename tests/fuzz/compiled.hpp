@@ -1,5 +1,5 @@
-// A call of an objective that was compiled elsewhere, without a type of the library: translation units of other flags than these
-// can be behind it.
+// A call of an objective that was compiled elsewhere, without a type of the library: translation units of other flags than
+// these can be behind it.
 #pragma once
 
 #include <fuzz/oracle.hpp>

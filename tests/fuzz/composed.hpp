@@ -38,7 +38,8 @@ auto per_row(const both<A>& a) {
 }
 template <class A>
 auto at(const oracle::temperature& t, const both<A>& a) {
-    return both{distill::at_temperature(distill::temperature{t.student, t.teacher}, a.typed), oracle::at_temperature(t, a.text)};
+    return both{distill::at_temperature(distill::temperature{t.student, t.teacher}, a.typed),
+                oracle::at_temperature(t, a.text)};
 }
 template <class A>
 auto where_student_entropy_above(double nats, const both<A>& a) {
@@ -65,12 +66,16 @@ struct chosen_reduction {
     template <class Visitor>
     double visit(const Visitor& visitor) const {
         switch (kind) {
-            case reduction::token_mean: return visitor(given ? distill::token_mean(supplied) : distill::token_mean());
-            case reduction::token_sum: return visitor(given ? distill::token_sum(supplied) : distill::token_sum());
-            case reduction::sequence_mean: return visitor(given ? distill::sequence_mean(supplied) : distill::sequence_mean());
+            case reduction::token_mean:
+                return visitor(given ? distill::token_mean(supplied) : distill::token_mean());
+            case reduction::token_sum:
+                return visitor(given ? distill::token_sum(supplied) : distill::token_sum());
+            case reduction::sequence_mean:
+                return visitor(given ? distill::sequence_mean(supplied) : distill::sequence_mean());
             case reduction::sequence_mean_of_sums:
                 return visitor(given ? distill::sequence_mean_of_sums(supplied) : distill::sequence_mean_of_sums());
-            default: return visitor(distill::normalized_by(supplied));
+            default:
+                return visitor(distill::normalized_by(supplied));
         }
     }
     [[nodiscard]] double sequence_factor(double weight) const {
@@ -126,8 +131,9 @@ auto backend_of(const request& r) {
         return distill::reference{};
     } else {
         return distill::eigen{chosen_executor{r.runs_on}, r.widest == instructions::avx512 ? distill::instruction_set::avx512
-                                                          : r.widest == instructions::avx2 ? distill::instruction_set::avx2
-                                                                                           : distill::instruction_set::baseline};
+                                                          : r.widest == instructions::avx2
+                                                              ? distill::instruction_set::avx2
+                                                              : distill::instruction_set::baseline};
     }
 }
 
@@ -135,7 +141,8 @@ auto backend_of(const request& r) {
 template <class Make, class Student, class Teacher, class Gradient, class Backend, class Reduction, bool Caps, bool Writes>
 outcome call(const request& r) {
     const auto objective = Make{}(r.with).typed;
-    distill::batch<Student, Teacher> in{.student = {static_cast<const Student*>(r.student), r.rows, r.vocabulary, r.student_stride}};
+    distill::batch<Student, Teacher> in{
+        .student = {static_cast<const Student*>(r.student), r.rows, r.vocabulary, r.student_stride}};
     if (r.teacher != nullptr) in.teacher = {static_cast<const Teacher*>(r.teacher), r.rows, r.vocabulary, r.teacher_stride};
     const auto values = [](const numbers& n) {
         return n.narrow != nullptr ? distill::row_values(n.narrow, n.size) : distill::row_values(n.wide, n.size);
@@ -158,7 +165,8 @@ outcome call(const request& r) {
     }();
     const auto with_caps = [&] {
         if constexpr (Caps)
-            return distill::loss{objective, backend_of<Backend>(r), reduction, t, distill::soft_cap{r.student_cap, r.teacher_cap}};
+            return distill::loss{objective, backend_of<Backend>(r), reduction, t,
+                                 distill::soft_cap{r.student_cap, r.teacher_cap}};
         else
             return distill::loss{objective, backend_of<Backend>(r), reduction, t};
     };
@@ -166,7 +174,8 @@ outcome call(const request& r) {
     distill::loss_result result;
     try {
         if constexpr (Writes) {
-            distill::gradient<Gradient> destination(static_cast<Gradient*>(r.gradient), r.rows, r.vocabulary, r.gradient_stride);
+            distill::gradient<Gradient> destination(static_cast<Gradient*>(r.gradient), r.rows, r.vocabulary,
+                                                    r.gradient_stride);
             destination.adds = r.adds, destination.zeroes_padding = r.zeroes_padding;
             result = with_caps().per_token(in, row_losses, destination);
         } else {
@@ -210,7 +219,7 @@ constexpr compiled value_alone(const char* name, const Make& make) {
     return entry<float, float, float, on_eigen, chosen_reduction, false, false>(name, make);
 }
 
-// ------------------------------------------------------------------------------------------------------- terms and their texts
+// --------------------------------------------------------------------------------------------------- terms and their texts
 
 using oracle::kind;
 
@@ -222,7 +231,9 @@ inline auto squared_hellinger() { return one(distill::squared_hellinger{}, {.wha
 inline auto skew_forward_kl(double a) { return one(distill::skew_forward_kl{a}, {.what = kind::skew_forward_kl, .a = a}); }
 inline auto skew_reverse_kl(double a) { return one(distill::skew_reverse_kl{a}, {.what = kind::skew_reverse_kl, .a = a}); }
 inline auto chi_squared() { return one(distill::chi_squared{}, {.what = kind::chi_squared}); }
-inline auto alpha_beta(double a, double b) { return one(distill::alpha_beta{a, b}, {.what = kind::alpha_beta, .a = a, .b = b}); }
+inline auto alpha_beta(double a, double b) {
+    return one(distill::alpha_beta{a, b}, {.what = kind::alpha_beta, .a = a, .b = b});
+}
 inline auto todi() { return one(distill::todi{}, {.what = kind::todi}); }
 inline auto adaptive_kl(double mu) { return one(distill::adaptive_kl{mu}, {.what = kind::adaptive_kl, .a = mu}); }
 inline auto entropy() { return one(distill::entropy{}, {.what = kind::entropy}); }
@@ -236,14 +247,18 @@ inline auto centered_log_ratio_advantage() {
 }
 template <distill::kl_estimate Value, distill::kl_estimate Gradient>
 auto kl_estimator() {
-    return one(distill::kl_estimator<Value, Gradient>{},
-               {.what = kind::kl_estimator, .value = static_cast<int>(Value) + 1, .gradient = static_cast<int>(Gradient) + 1});
+    return one(
+        distill::kl_estimator<Value, Gradient>{},
+        {.what = kind::kl_estimator, .value = static_cast<int>(Value) + 1, .gradient = static_cast<int>(Gradient) + 1});
 }
 template <distill::importance Ratio>
 auto log_ratio_advantage(double floor, double ceiling, bool drops) {
     return one(distill::log_ratio_advantage<Ratio>(floor, ceiling, drops),
-               {.what = kind::log_ratio_advantage, .a = floor, .b = ceiling,
-                .with_ratio = Ratio == distill::importance::ratio, .drops = drops});
+               {.what = kind::log_ratio_advantage,
+                .a = floor,
+                .b = ceiling,
+                .with_ratio = Ratio == distill::importance::ratio,
+                .drops = drops});
 }
 template <distill::importance Ratio>
 auto power_advantage(double exponent) {
@@ -262,7 +277,8 @@ inline auto clipped_surrogate(double lower, double upper) {
     return one(distill::clipped_surrogate{.lower = lower, .upper = upper}, text_of_surrogate(lower, upper));
 }
 inline auto clipped_surrogate(double lower, double upper, double dual) {
-    return one(distill::clipped_surrogate{.lower = lower, .upper = upper, .dual_clip = dual}, text_of_surrogate(lower, upper, dual));
+    return one(distill::clipped_surrogate{.lower = lower, .upper = upper, .dual_clip = dual},
+               text_of_surrogate(lower, upper, dual));
 }
 inline auto clipped_importance(double lower, double upper) {
     return one(distill::clipped_importance{lower, upper}, {.what = kind::clipped_importance, .a = lower, .b = upper});

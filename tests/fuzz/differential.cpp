@@ -1,10 +1,11 @@
 // Compositions of every term on random batches, held to an oracle in long double that is written from the documentation
-// (oracle.hpp): losses and gradients to its bounds, sums of the gradient, masked rows, rows that are not finite, what is written
-// and what is not, and the same bits whatever the executor and however a batch is split.
+// (oracle.hpp): losses and gradients to its bounds, sums of the gradient, masked rows, rows that are not finite, what is
+// written and what is not, and the same bits whatever the executor and however a batch is split.
 //
-// Every call is legal by construction: what is refused, and when, is held by call.cpp. The objectives are compiled in tables
-// (differential_*.cpp); the input chooses one, its parameters and a batch. Logits come in kinds that have broken something: levels far
-// apart, rows nearly equal, masked entries on either side, probabilities below the smallest normal number, the ends of half.
+// Every call is legal by construction: what is refused, and when, is held by call.cpp. The objectives are compiled in
+// tables (differential_*.cpp); the input chooses one, its parameters and a batch. Logits come in kinds that have broken
+// something: levels far apart, rows nearly equal, masked entries on either side, probabilities below the smallest normal
+// number, the ends of half.
 #include <fuzz/compiled.hpp>
 #include <fuzz/fuzz.hpp>
 
@@ -22,16 +23,20 @@ using oracle::real;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan_number = std::numeric_limits<double>::quiet_NaN();
 
-// ------------------------------------------------------------------------------------------------------------------- storage
+// ----------------------------------------------------------------------------------------------------------------- storage
 
 // Calls visitor(Element{}) with the type that `kind` names.
 template <class Visitor>
 auto with_type(fuzz::element kind, const Visitor& visitor) {
     switch (kind) {
-        case fuzz::element::single: return visitor(float{});
-        case fuzz::element::wide: return visitor(double{});
-        case fuzz::element::half: return visitor(Eigen::half{});
-        default: return visitor(Eigen::bfloat16{});
+        case fuzz::element::single:
+            return visitor(float{});
+        case fuzz::element::wide:
+            return visitor(double{});
+        case fuzz::element::half:
+            return visitor(Eigen::half{});
+        default:
+            return visitor(Eigen::bfloat16{});
     }
 }
 
@@ -41,10 +46,14 @@ struct precision {
 };
 precision precision_of(fuzz::element kind) {
     switch (kind) {
-        case fuzz::element::single: return {0x1p-24L, 0x1p-126L, 3.4028234e38L};
-        case fuzz::element::wide: return {0x1p-53L, 0x1p-1022L, 1e308L};
-        case fuzz::element::half: return {0x1p-11L, 0x1p-24L, 65504.0L};
-        default: return {0x1p-8L, 0x1p-126L, 3.3895314e38L};
+        case fuzz::element::single:
+            return {0x1p-24L, 0x1p-126L, 3.4028234e38L};
+        case fuzz::element::wide:
+            return {0x1p-53L, 0x1p-1022L, 1e308L};
+        case fuzz::element::half:
+            return {0x1p-11L, 0x1p-24L, 65504.0L};
+        default:
+            return {0x1p-8L, 0x1p-126L, 3.3895314e38L};
     }
 }
 
@@ -125,7 +134,7 @@ struct array {
     }
 };
 
-// -------------------------------------------------------------------------------------------------------------------- the batch
+// --------------------------------------------------------------------------------------------------------------- the batch
 
 struct arguments {
     const fuzz::compiled* objective = nullptr;
@@ -153,19 +162,35 @@ void write_rows(FuzzedDataProvider& bytes, std::vector<double>& z, std::vector<d
     for (std::size_t v = 0; v < n; ++v) {
         z[v] = scale * normal(random), w[v] = scale * normal(random);
         switch (style) {
-            case 0: break;
-            case 1: w[v] = z[v] * (1.0 + noise * normal(random)); break;
-            case 2:
-            case 3: w[v] = z[v] + noise * normal(random); break;
-            case 4:  // below the smallest normal number, where the rest is equal
-                if (v % 2 == 1) z[v] = -84.0 - 20.0 * uniform(random), w[v] = -84.0 - 20.0 * uniform(random);
-                else w[v] = z[v] * (1.0 + noise);
+            case 0:
                 break;
-            case 5: z[v] = (uniform(random) < 0.5 ? -1.0 : 1.0) * 1e4, w[v] = (uniform(random) < 0.5 ? -1.0 : 1.0) * 1e4; break;
-            case 6: z[v] = std::floor(z[v]), w[v] = std::floor(w[v]); break;
-            case 7: z[v] *= 1e3, w[v] *= 1e3; break;
-            case 8: z[v] = w[v] = 0.0; break;
-            default: z[v] = 6e4 * (2.0 * uniform(random) - 1.0), w[v] = uniform(random) < 0.5 ? z[v] : -6e4;
+            case 1:
+                w[v] = z[v] * (1.0 + noise * normal(random));
+                break;
+            case 2:
+            case 3:
+                w[v] = z[v] + noise * normal(random);
+                break;
+            case 4:  // below the smallest normal number, where the rest is equal
+                if (v % 2 == 1)
+                    z[v] = -84.0 - 20.0 * uniform(random), w[v] = -84.0 - 20.0 * uniform(random);
+                else
+                    w[v] = z[v] * (1.0 + noise);
+                break;
+            case 5:
+                z[v] = (uniform(random) < 0.5 ? -1.0 : 1.0) * 1e4, w[v] = (uniform(random) < 0.5 ? -1.0 : 1.0) * 1e4;
+                break;
+            case 6:
+                z[v] = std::floor(z[v]), w[v] = std::floor(w[v]);
+                break;
+            case 7:
+                z[v] *= 1e3, w[v] *= 1e3;
+                break;
+            case 8:
+                z[v] = w[v] = 0.0;
+                break;
+            default:
+                z[v] = 6e4 * (2.0 * uniform(random) - 1.0), w[v] = uniform(random) < 0.5 ? z[v] : -6e4;
         }
     }
     // A token that one side, or each, is sure of.
@@ -197,8 +222,10 @@ void write_rows(FuzzedDataProvider& bytes, std::vector<double>& z, std::vector<d
     if (fuzz::one_in(bytes, 12)) {
         constexpr double breaking[] = {nan_number, infinity, -nan_number};
         auto& side = bytes.ConsumeBool() ? z : w;
-        if (fuzz::one_in(bytes, 4)) std::ranges::fill(side, -infinity);
-        else side[random() % n] = fuzz::pick(bytes, breaking);
+        if (fuzz::one_in(bytes, 4))
+            std::ranges::fill(side, -infinity);
+        else
+            side[random() % n] = fuzz::pick(bytes, breaking);
     }
     // What half cannot hold would be infinite there.
     if (kind == fuzz::element::half)
@@ -251,7 +278,8 @@ arguments read_arguments(FuzzedDataProvider& bytes) {
     constexpr std::ptrdiff_t widths[] = {1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 5, 20, 129};
     constexpr std::ptrdiff_t wide[] = {255, 257, 1023, 1024, 1025, 2047, 2048, 2049, 4096, 4099};
     const std::ptrdiff_t n = fuzz::one_in(bytes, 8) ? fuzz::pick(bytes, wide) : fuzz::pick(bytes, widths);
-    const std::ptrdiff_t rows = n > 300 ? 1 + bytes.ConsumeIntegral<std::uint8_t>() % 2 : bytes.ConsumeIntegral<std::uint8_t>() % 7;
+    const std::ptrdiff_t rows =
+        n > 300 ? 1 + bytes.ConsumeIntegral<std::uint8_t>() % 2 : bytes.ConsumeIntegral<std::uint8_t>() % 7;
     r.rows = rows, r.vocabulary = n;
     r.adds = fuzz::one_in(bytes, 4), r.zeroes_padding = fuzz::one_in(bytes, 4);
     const auto stride = [&] { return n + (bytes.ConsumeBool() ? bytes.ConsumeIntegral<std::uint8_t>() % 20 : 0); };
@@ -352,7 +380,8 @@ arguments read_arguments(FuzzedDataProvider& bytes) {
         a.top_tokens.take(bytes, top), a.top_log_probs.take(bytes, log_q);
     }
     std::vector<std::int64_t> offsets{0};
-    while (offsets.back() < rows) offsets.push_back(std::min<std::int64_t>(rows, offsets.back() + static_cast<std::int64_t>(random() % 4)));
+    while (offsets.back() < rows)
+        offsets.push_back(std::min<std::int64_t>(rows, offsets.back() + static_cast<std::int64_t>(random() % 4)));
     if (offsets.size() == 1) offsets.push_back(rows);
     a.sequence_offsets.take(bytes, offsets);
     r.reduced = static_cast<fuzz::reduction>(bytes.ConsumeIntegral<std::uint8_t>() % 5);
@@ -371,7 +400,8 @@ arguments read_arguments(FuzzedDataProvider& bytes) {
         return t.what == kind::kl_estimator || t.what == kind::log_ratio_advantage || t.what == kind::power_advantage ||
                t.what == kind::mixture_advantage;
     });
-    const bool wanted = reads_teacher || (label && a.teacher_tokens.view().size == 0) || (log_q && a.teacher_log_probs.view().size == 0);
+    const bool wanted =
+        reads_teacher || (label && a.teacher_tokens.view().size == 0) || (log_q && a.teacher_log_probs.view().size == 0);
     r.teacher = wanted || bytes.ConsumeBool() ? a.teacher.data() : nullptr;
     r.student_stride = a.student.stride(), r.teacher_stride = a.teacher.stride();
     r.weights = a.weights.view(), r.old_log_probs = a.old_log_probs.view(), r.teacher_log_probs = a.teacher_log_probs.view();
@@ -382,7 +412,7 @@ arguments read_arguments(FuzzedDataProvider& bytes) {
     return a;
 }
 
-// ------------------------------------------------------------------------------------------------------------------- the oracle
+// -------------------------------------------------------------------------------------------------------------- the oracle
 
 bool is_masked(const arguments& a, std::ptrdiff_t row) {
     const bool labels_mask = oracle::labels_mask_every_objective || oracle::reads_labels(a.text);
@@ -404,7 +434,8 @@ oracle::row row_of(const arguments& a, std::ptrdiff_t row) {
     const auto one = [&](const auto& from, auto& to) {
         if (from.given()) to = from[row];
     };
-    one(r.tokens, in.token), one(r.teacher_tokens, in.teacher_token), one(r.labels, in.label), one(r.advantages, in.advantage);
+    one(r.tokens, in.token), one(r.teacher_tokens, in.teacher_token), one(r.labels, in.label),
+        one(r.advantages, in.advantage);
     one(r.old_log_probs, in.old_log_prob), one(r.teacher_log_probs, in.teacher_log_prob);
     one(r.sequence_log_ratios, in.sequence_log_ratio);
     if (r.top_tokens.given()) {
@@ -412,8 +443,9 @@ oracle::row row_of(const arguments& a, std::ptrdiff_t row) {
         for (std::ptrdiff_t i = row * k; i < (row + 1) * k; ++i)
             if (r.top_tokens[i] != -100) in.top.push_back(r.top_tokens[i]), in.top_log_probs.push_back(r.top_log_probs[i]);
     }
-    // Double's functions are exact to a few units, not to one.
-    if (a.objective->in_double) in.unit = 0x1p-50L, in.smallest = 0x1p-1022L;
+    // Double's functions are exact to some units, not to one; and below float's smallest number nothing is promised of them
+    // either.
+    if (a.objective->in_double) in.unit = 0x1p-48L;
     return in;
 }
 
@@ -437,22 +469,23 @@ reduced reduce(const arguments& a) {
             if (!is_masked(a, i)) weight += r.weights.given() ? r.weights[i] : 1.0, ++active;
         for (std::int64_t i = r.sequence_offsets[s]; i < r.sequence_offsets[s + 1]; ++i)
             if (!is_masked(a, i))
-                found.factor[static_cast<std::size_t>(i)] =
-                    (r.weights.given() ? real(r.weights[i]) : 1.0L) / (r.reduced == fuzz::reduction::sequence_mean ? weight : 1.0L);
+                found.factor[static_cast<std::size_t>(i)] = (r.weights.given() ? real(r.weights[i]) : 1.0L) /
+                                                            (r.reduced == fuzz::reduction::sequence_mean ? weight : 1.0L);
         weights += weight, found.active += active, sequences += active > 0 ? 1 : 0;
     }
-    const bool of_sequences = r.reduced == fuzz::reduction::sequence_mean || r.reduced == fuzz::reduction::sequence_mean_of_sums;
+    const bool of_sequences =
+        r.reduced == fuzz::reduction::sequence_mean || r.reduced == fuzz::reduction::sequence_mean_of_sums;
     if (found.active > 0)
-        found.denominator = r.denominator_given                             ? real(r.denominator)
-                            : of_sequences                                  ? real(sequences)
+        found.denominator = r.denominator_given                        ? real(r.denominator)
+                            : of_sequences                             ? real(sequences)
                             : r.reduced == fuzz::reduction::token_mean ? weights
-                                                                            : 1.0L;
+                                                                       : 1.0L;
     for (real& f : found.factor)
         if (found.active > 0) f /= found.denominator;
     return found;
 }
 
-// ------------------------------------------------------------------------------------------------------------------ one call
+// ---------------------------------------------------------------------------------------------------------------- one call
 
 struct results {
     fuzz::outcome outcome{};
@@ -465,31 +498,35 @@ struct results {
     const fuzz::request& r = a.call;
     std::fprintf(stderr, "objective '%s', row %td of %td, entry %td of %td: got %.17Lg, expected %.17Lg within %.3Lg\n",
                  a.objective->name, row, r.rows, column, r.vocabulary, got, expected, bound);
-    std::fprintf(stderr, "temperature %g %g, caps %g %g, set %d, reduction %d, adds %d, in place %d, zeroes %d\n", r.temperature.student,
-                 r.temperature.teacher, r.student_cap, r.teacher_cap, static_cast<int>(r.widest), static_cast<int>(r.reduced), r.adds,
-                 a.in_place, r.zeroes_padding);
+    std::fprintf(stderr, "temperature %g %g, caps %g %g, set %d, reduction %d, adds %d, in place %d, zeroes %d\n",
+                 r.temperature.student, r.temperature.teacher, r.student_cap, r.teacher_cap, static_cast<int>(r.widest),
+                 static_cast<int>(r.reduced), r.adds, a.in_place, r.zeroes_padding);
     const auto& p = r.with;
-    std::fprintf(stderr, "weights %g %g %g %g, shares %g %g, exponents %g %g, head %g, nats %g, own %g %g, other %g %g, bounds %g %g\n",
-                 p.weight[0], p.weight[1], p.weight[2], p.weight[3], p.share[0], p.share[1], p.alpha, p.beta, p.head, p.nats,
-                 p.own.student, p.own.teacher, p.other.student, p.other.teacher, p.lower, p.upper);
+    std::fprintf(
+        stderr,
+        "weights %g %g %g %g, shares %g %g, exponents %g %g, head %g, nats %g, own %g %g, other %g %g, bounds %g %g\n",
+        p.weight[0], p.weight[1], p.weight[2], p.weight[3], p.share[0], p.share[1], p.alpha, p.beta, p.head, p.nats,
+        p.own.student, p.own.teacher, p.other.student, p.other.teacher, p.lower, p.upper);
     if (row >= 0) {
-        std::fprintf(stderr, "row weight %g, temperature factor %g, coefficient %g\n", r.weights.given() ? r.weights[row] : 1.0,
-                     r.temperatures.given() ? r.temperatures[row] : 1.0, r.coefficients.given() ? r.coefficients[row] : 1.0);
+        std::fprintf(stderr, "row weight %g, temperature factor %g, coefficient %g\n",
+                     r.weights.given() ? r.weights[row] : 1.0, r.temperatures.given() ? r.temperatures[row] : 1.0,
+                     r.coefficients.given() ? r.coefficients[row] : 1.0);
         const std::ptrdiff_t shown = std::min<std::ptrdiff_t>(r.vocabulary, 40);
         for (const matrix* m : {&a.student, &a.teacher}) {
             for (std::ptrdiff_t v = 0; v < shown; ++v) std::fprintf(stderr, "%s%.9g", v == 0 ? "{" : ", ", m->at(row, v));
             std::fprintf(stderr, "}\n");
         }
         for (std::ptrdiff_t i = 0, k = r.rows == 0 ? 0 : r.top_tokens.size / r.rows; i < k; ++i)
-            std::fprintf(stderr, "top %td: %.9g\n", static_cast<std::ptrdiff_t>(r.top_tokens[row * k + i]), r.top_log_probs[row * k + i]);
+            std::fprintf(stderr, "top %td: %.9g\n", static_cast<std::ptrdiff_t>(r.top_tokens[row * k + i]),
+                         r.top_log_probs[row * k + i]);
         const auto one = [&](const char* name, const auto& n) {
             if (n.given()) std::fprintf(stderr, "%s %.9g, ", name, static_cast<double>(n[row]));
         };
-        one("token", r.tokens), one("teacher token", r.teacher_tokens), one("label", r.labels), one("advantage", r.advantages);
+        one("token", r.tokens), one("teacher token", r.teacher_tokens), one("label", r.labels),
+            one("advantage", r.advantages);
         one("old", r.old_log_probs), one("log q", r.teacher_log_probs), one("sequence", r.sequence_log_ratios);
         std::fprintf(stderr, "%s teacher\n", r.teacher == nullptr ? "no" : "dense");
-        if (column >= 0)
-            std::fprintf(stderr, "there: %.9g %.9g\n", a.student.at(row, column), a.teacher.at(row, column));
+        if (column >= 0) std::fprintf(stderr, "there: %.9g %.9g\n", a.student.at(row, column), a.teacher.at(row, column));
     }
     fuzz::require(false, sentence);
     std::abort();
@@ -508,7 +545,8 @@ results run(arguments& a, fuzz::request changed, bool in_place) {
     const std::vector<std::byte> teacher = a.teacher.bytes();
     found.outcome = a.objective->call(changed);
     if (found.outcome.refused) fail(a, -1, -1, 0, 0, 0, "a legal call is accepted");
-    fuzz::require(teacher == a.teacher.bytes() && student.bytes() == a.student.bytes(), "a call writes its outputs and nothing else");
+    fuzz::require(teacher == a.teacher.bytes() && student.bytes() == a.student.bytes(),
+                  "a call writes its outputs and nothing else");
     return found;
 }
 
@@ -521,7 +559,7 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
     const fuzz::request& r = a.call;
     const reduced by = reduce(a);
     const precision stored = precision_of(a.objective->gradient);
-    const real smallest = a.objective->in_double ? 0x1p-1022L : 0x1p-126L;
+    const real smallest = 0x1p-126L;
     const real largest = a.objective->in_double ? 1e300L : 1e37L;
     real total = 0.0L, total_bound = 0.0L;
     bool total_is_open = false;
@@ -533,13 +571,15 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
             for (std::ptrdiff_t v = r.vocabulary; v < got.gradient.stride() && got.gradient.holds(row, v); ++v) {
                 const double padding = written(v), was = before.at(row, v);
                 if (r.zeroes_padding ? padding != 0.0 : !same_bits(padding, was))
-                    fail(a, row, v, padding, r.zeroes_padding ? 0.0 : was, 0.0L, "padding is zeroed where that is asked for, else left alone");
+                    fail(a, row, v, padding, r.zeroes_padding ? 0.0 : was, 0.0L,
+                         "padding is zeroed where that is asked for, else left alone");
             }
         if (is_masked(a, row)) {
             if (loss != 0.0) fail(a, row, -1, loss, 0.0L, 0.0L, "a masked row's loss is 0");
             for (std::ptrdiff_t v = 0; v < r.vocabulary && a.objective->writes_gradient; ++v) {
                 const double was = r.adds ? before.at(row, v) : 0.0;
-                if (!(written(v) == was) && !(std::isnan(was) && std::isnan(written(v)))) fail(a, row, v, written(v), was, 0.0L, "a masked row's gradient is 0");
+                if (!(written(v) == was) && !(std::isnan(was) && std::isnan(written(v))))
+                    fail(a, row, v, written(v), was, 0.0L, "a masked row's gradient is 0");
             }
             continue;
         }
@@ -557,7 +597,8 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
                 return std::abs(loss + r.with.weight[0] * p.log_p[static_cast<std::size_t>(v)]);
             };
             for (std::ptrdiff_t v = 1; v < r.vocabulary; ++v)
-                if (sign * written(v) < sign * written(drawn) || (written(v) == written(drawn) && miss(v) < miss(drawn))) drawn = v;
+                if (sign * written(v) < sign * written(drawn) || (written(v) == written(drawn) && miss(v) < miss(drawn)))
+                    drawn = v;
             in.drawn = drawn;
         }
         const oracle::answer answer = oracle::expected(a.text, in);
@@ -567,11 +608,13 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
             ++nonfinite[0], ++nonfinite[1];
             if (!std::isnan(loss)) fail(a, row, -1, loss, nan_number, 0.0L, "the loss of a row that is not finite is NaN");
             for (std::ptrdiff_t v = 0; v < r.vocabulary && a.objective->writes_gradient; ++v)
-                if (!std::isnan(written(v))) fail(a, row, v, written(v), nan_number, 0.0L, "the gradient of a row that is not finite is NaN");
+                if (!std::isnan(written(v)))
+                    fail(a, row, v, written(v), nan_number, 0.0L, "the gradient of a row that is not finite is NaN");
             continue;
         }
         bool overflows = std::abs(factor) > largest;
-        real most = std::abs(answer.loss);
+        // What is multiplied with a derivative has to be a number of the type computed in.
+        real most = std::max({std::abs(answer.loss), answer.largest_factor, std::abs(answer.largest_factor * factor)});
         if (is == oracle::verdict::number)
             for (std::size_t v = 0; v < answer.gradient.size(); ++v)
                 most = std::max({most, std::abs(answer.gradient[v]), std::abs(factor * answer.gradient[v])});
@@ -584,7 +627,8 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
         guarded[0] += answer.guarded == 1, guarded[1] += answer.guarded != 0;
         const auto columns = static_cast<real>(r.vocabulary);
         const real loss_bound = answer.loss_bound + smallest * columns;
-        if (!(std::abs(loss - answer.loss) <= loss_bound)) fail(a, row, -1, loss, answer.loss, loss_bound, "the loss is that of the definition");
+        if (!(std::abs(loss - answer.loss) <= loss_bound))
+            fail(a, row, -1, loss, answer.loss, loss_bound, "the loss is that of the definition");
         if (answer.never_negative && loss < 0.0) fail(a, row, -1, loss, answer.loss, 0.0L, "a divergence is never negative");
         total += factor * loss, total_bound += 0x1p-50L * std::abs(factor * loss);
         if (!a.objective->writes_gradient) continue;
@@ -598,7 +642,11 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
             if (r.adds) expected += before.at(row, v);
             const real rounding = stored.unit * (std::abs(expected) + bound) + stored.smallest;
             // "held at the type's largest value where it would overflow"
-            if (std::abs(expected) + bound >= stored.largest) saturated = true, expected = std::clamp(expected, -stored.largest, stored.largest);
+            if (std::abs(expected) + bound >= stored.largest) {
+                saturated = true;
+                if (stored.unit < 0x1p-16L) continue;
+                expected = std::clamp(expected, -stored.largest, stored.largest);
+            }
             if (std::isnan(expected)) continue;
             if (!(std::abs(written(v) - expected) <= bound + rounding))
                 fail(a, row, v, written(v), expected, bound + rounding, "the gradient is that of the definition");
@@ -610,8 +658,9 @@ void check_oracle(const arguments& a, const results& got, const matrix& before) 
             fail(a, row, -1, sum, factor * answer.sum, sum_bound, "a row of the gradient sums to 0");
     }
     const fuzz::outcome& o = got.outcome;
-    const auto within = [&](std::ptrdiff_t count, const std::ptrdiff_t (&range)[2], const char* sentence) {
-        if (count < range[0] || count > range[1]) fail(a, -1, -1, static_cast<real>(count), static_cast<real>(range[0]), 0.0L, sentence);
+    const auto within = [&](std::ptrdiff_t count, const std::ptrdiff_t(&range)[2], const char* sentence) {
+        if (count < range[0] || count > range[1])
+            fail(a, -1, -1, static_cast<real>(count), static_cast<real>(range[0]), 0.0L, sentence);
     };
     fuzz::require(o.active_rows == by.active, "active rows are those that are not masked");
     within(o.nonfinite_rows, nonfinite, "rows that are not finite are counted");
@@ -644,8 +693,8 @@ void check_split(arguments& a, const results& whole) {
             if (r.teacher != nullptr) part.teacher = a.teacher.row(begin);
             part.gradient = parts.gradient.row(begin), part.gradient_stride = parts.gradient.stride();
             part.row_losses = parts.row_losses.data() + begin;
-            for (auto* n : {&part.weights, &part.old_log_probs, &part.teacher_log_probs, &part.advantages, &part.temperatures,
-                            &part.coefficients, &part.sequence_log_ratios})
+            for (auto* n : {&part.weights, &part.old_log_probs, &part.teacher_log_probs, &part.advantages,
+                            &part.temperatures, &part.coefficients, &part.sequence_log_ratios})
                 *n = n->from(begin, part.rows);
             for (auto* n : {&part.tokens, &part.teacher_tokens, &part.labels}) *n = n->from(begin, part.rows);
             const std::ptrdiff_t k = r.top_tokens.size / r.rows;
@@ -653,13 +702,15 @@ void check_split(arguments& a, const results& whole) {
             part.top_log_probs = r.top_log_probs.from(begin * k, part.rows * k);
             std::vector<std::int64_t> offsets;
             for (std::ptrdiff_t i = 0; i <= sequences; ++i)
-                if (const std::int64_t o = r.sequence_offsets[i]; (begin == 0 ? i <= s : i >= s)) offsets.push_back(o - begin);
+                if (const std::int64_t o = r.sequence_offsets[i]; (begin == 0 ? i <= s : i >= s))
+                    offsets.push_back(o - begin);
             part.sequence_offsets = {nullptr, offsets.data(), static_cast<std::ptrdiff_t>(offsets.size())};
             part.denominator_given = true, part.denominator = whole.outcome.denominator;
             part.with.first_row = r.with.first_row + begin;
             fuzz::require(!a.objective->call(part).refused, "a legal part of a batch is accepted");
         }
-        if (!same_bits(parts.row_losses, whole.row_losses)) fail(a, -1, -1, 0, 0, 0, "a row's loss has the same bits in whatever batch it stands");
+        if (!same_bits(parts.row_losses, whole.row_losses))
+            fail(a, -1, -1, 0, 0, 0, "a row's loss has the same bits in whatever batch it stands");
         if (a.objective->writes_gradient && parts.gradient.bytes() != whole.gradient.bytes())
             fail(a, -1, -1, 0, 0, 0, "a row's gradient has the same bits in whatever batch it stands");
         return;

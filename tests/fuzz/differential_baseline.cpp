@@ -1,4 +1,4 @@
-// Objectives compiled for one instruction set: what is added once for each row, and compositions.
+// Objectives compiled for one instruction set: what is added once for each row, compositions, and what is computed in double.
 #include <fuzz/composed.hpp>
 
 namespace fuzz {
@@ -18,7 +18,8 @@ constexpr compiled table[] = {
     entry<float>("z_loss", [](const parameters& p) { return p.weight[0] * z_loss(); }),
     entry<float>("cross_entropy", [](const parameters&) { return cross_entropy(); }),
     entry<float>("teacher_guidance", [](const parameters& p) { return p.weight[0] * teacher_guidance(); }),
-    entry<float>("policy_gradient and entropy", [](const parameters& p) { return policy_gradient() + p.weight[0] * entropy(); }),
+    entry<float>("policy_gradient and entropy",
+                 [](const parameters& p) { return policy_gradient() + p.weight[0] * entropy(); }),
     entry<float>("estimators",
                  [](const parameters& p) {
                      return p.weight[0] * kl_estimator<kl_estimate::k1, kl_estimate::k2>() +
@@ -29,7 +30,8 @@ constexpr compiled table[] = {
                      return log_ratio_advantage<importance::none>(p.floor, p.ceiling, false) +
                             p.weight[0] * log_ratio_advantage<importance::ratio>(p.floor, p.ceiling, true);
                  }),
-    entry<float>("centered_log_ratio_advantage", [](const parameters& p) { return p.weight[0] * centered_log_ratio_advantage(); }),
+    entry<float>("centered_log_ratio_advantage",
+                 [](const parameters& p) { return p.weight[0] * centered_log_ratio_advantage(); }),
     entry<float>("power and mixture",
                  [](const parameters& p) {
                      return p.weight[0] * power_advantage<importance::ratio>(p.exponent) +
@@ -37,15 +39,18 @@ constexpr compiled table[] = {
                  }),
     entry<float>("surrogates",
                  [](const parameters& p) {
-                     return clipped_surrogate(p.lower, p.upper, p.dual) + p.weight[0] * clipped_importance(p.lower, p.upper) +
+                     return clipped_surrogate(p.lower, p.upper, p.dual) +
+                            p.weight[0] * clipped_importance(p.lower, p.upper) +
                             p.weight[1] * sequence_surrogate(p.lower, p.upper);
                  }),
-    entry<float>("sampled_guidance", [](const parameters& p) { return p.weight[0] * sampled_guidance(p.seed, p.first_row); }),
+    entry<float>("sampled_guidance",
+                 [](const parameters& p) { return p.weight[0] * sampled_guidance(p.seed, p.first_row); }),
     entry<float>("on_top_tokens forward_kl",
                  [](const parameters&) { return on_top_tokens(distill::forward_kl{}, kind::forward_kl); }),
     entry<float>("on_top_tokens of others",
                  [](const parameters& p) {
-                     return p.weight[0] * on_top_tokens(distill::jensen_shannon{p.share[0]}, kind::jensen_shannon, p.share[0]) +
+                     return p.weight[0] *
+                                on_top_tokens(distill::jensen_shannon{p.share[0]}, kind::jensen_shannon, p.share[0]) +
                             p.weight[1] * on_top_tokens(distill::reverse_kl{}, kind::reverse_kl) + cross_entropy();
                  }),
     entry<float>("top_forward_kl",
@@ -63,21 +68,23 @@ constexpr compiled table[] = {
         "hinton",
         [](const parameters& p) {
             const double t = p.own.student;
-            return both{distill::as_objective(distill::hinton{.soft_temperature = t, .hard = p.weight[0], .soft = p.weight[1]}),
-                        oracle::at_temperature({1.0, 1.0}, (p.weight[0] * cross_entropy()).text) +
-                            oracle::at_temperature({t, t}, (p.weight[1] * t * t * forward_kl()).text)};
+            return both{
+                distill::as_objective(distill::hinton{.soft_temperature = t, .hard = p.weight[0], .soft = p.weight[1]}),
+                oracle::at_temperature({1.0, 1.0}, (p.weight[0] * cross_entropy()).text) +
+                    oracle::at_temperature({t, t}, (p.weight[1] * t * t * forward_kl()).text)};
         }),
     entry<float>("tgpo, kdrl, minillm",
                  [](const parameters& p) {
                      const distill::clipped_surrogate surrogate{.lower = p.lower, .upper = p.upper};
                      const auto text = oracle::single(text_of_surrogate(p.lower, p.upper));
-                     return both{distill::tgpo{.coefficient = p.weight[0], .surrogate = surrogate} +
-                                     distill::kdrl{.coefficient = p.weight[1], .surrogate = surrogate} +
-                                     distill::minillm{.single_step = p.weight[2], .surrogate_weight = p.weight[3],
-                                                      .surrogate = surrogate},
-                                 text + (p.weight[0] * teacher_guidance()).text + text +
-                                     (p.weight[1] * kl_estimator<kl_estimate::k2, kl_estimate::k2>()).text +
-                                     p.weight[3] * text + (p.weight[2] * reverse_kl()).text};
+                     return both{
+                         distill::tgpo{.coefficient = p.weight[0], .surrogate = surrogate} +
+                             distill::kdrl{.coefficient = p.weight[1], .surrogate = surrogate} +
+                             distill::minillm{
+                                 .single_step = p.weight[2], .surrogate_weight = p.weight[3], .surrogate = surrogate},
+                         text + (p.weight[0] * teacher_guidance()).text + text +
+                             (p.weight[1] * kl_estimator<kl_estimate::k2, kl_estimate::k2>()).text + p.weight[3] * text +
+                             (p.weight[2] * reverse_kl()).text};
                  }),
     entry<float>("opd and vopd",
                  [](const parameters& p) {
@@ -107,20 +114,27 @@ constexpr compiled table[] = {
            [](const parameters& p) {
                return p.weight[0] * jensen_shannon(p.share[0]) + teacher_guidance() + at(p.own, p.weight[1] * forward_kl());
            }),
-    value_alone("value of divergences",
-                [](const parameters& p) { return forward_kl() + p.weight[0] * squared_hellinger() + p.weight[1] * reverse_kl(); }),
-    entry<float, float, float, on_reference>(
-        "reference",
-        [](const parameters& p) {
-            return p.weight[0] * jensen_shannon(p.share[0]) + p.weight[1] * alpha_beta(p.alpha, p.beta) + cross_entropy() +
-                   at(p.own, p.weight[2] * reverse_kl() + p.weight[3] * entropy());
-        }),
-    entry<float, float, float, on_reference>(
-        "reference, each of its own",
-        [](const parameters& p) {
-            return p.weight[0] * squared_hellinger() + p.weight[1] * chi_squared() + p.weight[2] * todi() +
-                   p.weight[3] * skew_forward_kl(p.share[0]) + forward_kl();
-        }),
+    value_alone(
+        "value of divergences",
+        [](const parameters& p) { return forward_kl() + p.weight[0] * squared_hellinger() + p.weight[1] * reverse_kl(); }),
+    entry<double>("double", [](const parameters& p) { return p.weight[0] * jensen_shannon(p.share[0]) + cross_entropy(); }),
+    entry<double, float, float>("double, float to float",
+                                [](const parameters& p) { return p.weight[0] * forward_kl() + p.weight[1] * reverse_kl(); }),
+    entry<float, double, double>(
+        "float, double to double",
+        [](const parameters& p) { return p.weight[0] * forward_kl() + p.weight[1] * reverse_kl(); }),
+    entry<float, float, float, on_reference>("reference",
+                                             [](const parameters& p) {
+                                                 return p.weight[0] * jensen_shannon(p.share[0]) +
+                                                        p.weight[1] * alpha_beta(p.alpha, p.beta) + cross_entropy() +
+                                                        at(p.own, p.weight[2] * reverse_kl() + p.weight[3] * entropy());
+                                             }),
+    entry<float, float, float, on_reference>("reference, each of its own",
+                                             [](const parameters& p) {
+                                                 return p.weight[0] * squared_hellinger() + p.weight[1] * chi_squared() +
+                                                        p.weight[2] * todi() + p.weight[3] * skew_forward_kl(p.share[0]) +
+                                                        forward_kl();
+                                             }),
 };
 
 }  // namespace

@@ -31,7 +31,8 @@ constexpr compiled table[] = {
                  }),
     entry<float>("three divergences",
                  [](const parameters& p) {
-                     return p.weight[0] * forward_kl() + p.weight[1] * reverse_kl() + p.weight[2] * jensen_shannon(p.share[0]);
+                     return p.weight[0] * forward_kl() + p.weight[1] * reverse_kl() +
+                            p.weight[2] * jensen_shannon(p.share[0]);
                  }),
     entry<float>("two temperatures",
                  [](const parameters& p) {
@@ -41,15 +42,16 @@ constexpr compiled table[] = {
                  [](const parameters& p) { return reverse_kl() + p.weight[0] * teacher_guidance(); }),
     entry<float>("per row and gated",
                  [](const parameters& p) {
-                     return per_row(p.weight[0] * jensen_shannon(p.share[0])) + where_student_entropy_above(p.nats, forward_kl());
+                     return per_row(p.weight[0] * jensen_shannon(p.share[0])) +
+                            where_student_entropy_above(p.nats, forward_kl());
                  }),
-    entry<float>("clipped_surrogate and guidance per row",
+    entry<float>(
+        "clipped_surrogate and guidance per row",
+        [](const parameters& p) { return clipped_surrogate(p.lower, p.upper) + per_row(p.weight[0] * teacher_guidance()); }),
+    entry<float>("value alone",
                  [](const parameters& p) {
-                     return clipped_surrogate(p.lower, p.upper) + per_row(p.weight[0] * teacher_guidance());
+                     return p.weight[0] * one(jeffreys{}, {.what = kind::jeffreys}) + p.weight[1] * z_loss();
                  }),
-    entry<float>("value alone", [](const parameters& p) {
-        return p.weight[0] * one(jeffreys{}, {.what = kind::jeffreys}) + p.weight[1] * z_loss();
-    }),
     capped("capped reverse_kl", [](const parameters& p) { return p.weight[0] * reverse_kl() + cross_entropy(); }),
 };
 

@@ -1,13 +1,13 @@
-// What a call owes to one row, in long double, as docs/objectives.md and docs/contracts.md define it. No header of the library
-// is read here, and no formula is regrouped but where the documentation prints it so.
+// What a call owes to one row, in long double, as docs/objectives.md and docs/contracts.md define it. No header of the
+// library is read here, and no formula is regrouped but where the documentation prints it so.
 //
-// Beside every number is its bound: how far an implementation may be off. The model, in one place: logits of the type computed in,
-// with unit roundoff u, give
+// Beside every number is its bound: how far an implementation may be off. The model, in one place: logits of the type
+// computed in, with unit roundoff u, give
 //     log p        to  slack u (1 + X),          X = |z - max z| / T: the difference is exact or rounded once, and scaled
 //     log p - log q  to  slack u (1 + |log p - log q| + min(X, Y))
 //     any term     to  slack u of what it adds up
-// and these errors go through the terms as the terms' own slopes carry them: a bound is the change of the exact function under such
-// changes of its arguments. Nothing depends on the level at which a row's logits stand.
+// and these errors go through the terms as the terms' own slopes carry them: a bound is the change of the exact function
+// under such changes of its arguments. Nothing depends on the level at which a row's logits stand.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace oracle {
 
 using real = long double;
 
-inline constexpr real slack = 12.0L;
+inline constexpr real slack = 16.0L;
 inline constexpr real floor_of_logs = -1e6L;
 inline constexpr real smallest_outside = 1e-7L;
 inline constexpr real guard = 20.0L;
@@ -31,7 +31,7 @@ inline constexpr real largest_log_ratio_of_chi_squared = 40.0L;
 // batch.labels masks rows of objectives that do not read labels, too.
 inline constexpr bool labels_mask_every_objective = true;
 
-// --------------------------------------------------------------------------------------------------------- what is computed
+// -------------------------------------------------------------------------------------------------------- what is computed
 
 enum class kind {
     forward_kl,
@@ -85,9 +85,9 @@ struct term {
     kind what{};
     double a = 0.0, b = 0.0, c = 0.0;  // its parameters, in the order of the documentation
     bool with_ratio = false, drops = false;
-    int value = 1, gradient = 2;      // of kl_estimator
-    int truncation = 0;               // of top_forward_kl
-    kind inner = kind::forward_kl;    // of on_top_tokens
+    int value = 1, gradient = 2;    // of kl_estimator
+    int truncation = 0;             // of top_forward_kl
+    kind inner = kind::forward_kl;  // of on_top_tokens
     double weight = 1.0;
     bool per_row = false;
     std::vector<gate> gates{};
@@ -142,7 +142,7 @@ inline objective at_temperature(const temperature& own, objective o) {
     return o;
 }
 
-// ------------------------------------------------------------------------------------------------------------------- one row
+// ----------------------------------------------------------------------------------------------------------------- one row
 
 struct row {
     std::vector<real> z{}, w{};  // as stored; w is empty where there is no teacher
@@ -166,6 +166,7 @@ struct answer {
     std::vector<real> gradient{}, gradient_bound{};
     real sum = 0.0L, sum_bound = 0.0L;  // of the gradient over the row
     bool never_negative = false;
+    real largest_factor = 0.0L;    // of a term
     int clipped = 0, guarded = 0;  // -1: either
 };
 
@@ -258,14 +259,17 @@ inline summand alpha_beta(const pair& e, real a, real b) {
 inline summand evaluate(const term& t, kind what, const pair& e, real adaptive_weight) {
     const real p = e.p, q = e.q, y = e.log_ratio, a = t.a;
     switch (what) {
-        case kind::forward_kl: return {-times_log(q, y), p - q};
-        case kind::reverse_kl: return {times_log(p, y), times_log(p, y)};
+        case kind::forward_kl:
+            return {-times_log(q, y), p - q};
+        case kind::reverse_kl:
+            return {times_log(p, y), times_log(p, y)};
         case kind::jensen_shannon: {
             const real m = a * q + (1.0L - a) * p;
             const real of_p = p == 0.0L ? 0.0L : p * std::log(p / m), of_q = q == 0.0L ? 0.0L : q * std::log(q / m);
             return {a * of_q + (1.0L - a) * of_p, (1.0L - a) * of_p};
         }
-        case kind::total_variation: return {0.5L * std::abs(p - q), 0.5L * p * (p > q ? 1.0L : p < q ? -1.0L : 0.0L)};
+        case kind::total_variation:
+            return {0.5L * std::abs(p - q), 0.5L * p * (p > q ? 1.0L : p < q ? -1.0L : 0.0L)};
         case kind::squared_hellinger: {
             const real d = std::sqrt(p) - std::sqrt(q);
             return {0.5L * d * d, 0.5L * std::sqrt(p) * d};
@@ -283,7 +287,8 @@ inline summand evaluate(const term& t, kind what, const pair& e, real adaptive_w
             const real ratio = std::exp(std::min(y, largest_log_ratio_of_chi_squared));
             return {(p - q) * (ratio - 1.0L), 2.0L * p * (ratio - 1.0L)};
         }
-        case kind::alpha_beta: return alpha_beta(e, a, t.b);
+        case kind::alpha_beta:
+            return alpha_beta(e, a, t.b);
         case kind::todi: {
             if (p == 0.0L && q == 0.0L) return {0.0L, 0.0L};
             const real share = q / (p + q);
@@ -292,12 +297,16 @@ inline summand evaluate(const term& t, kind what, const pair& e, real adaptive_w
         case kind::adaptive_kl:
             return {-adaptive_weight * times_log(q, y) + (1.0L - adaptive_weight) * times_log(p, y),
                     adaptive_weight * (p - q) + (1.0L - adaptive_weight) * times_log(p, y)};
-        case kind::entropy: return {-times_log(p, e.log_p), -times_log(p, e.log_p + 1.0L)};
+        case kind::entropy:
+            return {-times_log(p, e.log_p), -times_log(p, e.log_p + 1.0L)};
         case kind::uniform_cross_entropy:
             return {e.no_p ? 0.0L : -e.log_p * e.share, e.no_p ? 0.0L : -e.share};
-        case kind::jeffreys: return {(p - q) * y, p - q + times_log(p, y)};
-        case kind::half_square_log: return {0.5L * times_log(p, y * y), times_log(p, 0.5L * y * y + y)};
-        default: return {0.0L, 0.0L};
+        case kind::jeffreys:
+            return {(p - q) * y, p - q + times_log(p, y)};
+        case kind::half_square_log:
+            return {0.5L * times_log(p, y * y), times_log(p, 0.5L * y * y + y)};
+        default:
+            return {0.0L, 0.0L};
     }
 }
 
@@ -306,8 +315,11 @@ struct bounded {
     real value = 0.0L, bound = 0.0L;
 };
 
-// w of adaptive_kl: the share of sum |q - p| on the teacher's head. Everything within rounding of the head's edge may be in it.
+// w of adaptive_kl: the share of sum |q - p| on the teacher's head. Everything within rounding of the head's edge may be in
+// it.
 inline bounded share_of_head(const side& p, const side& q, real head_mass, const std::vector<real>& error, real unit) {
+    // "At mu = 1 it is forward_kl."
+    if (head_mass == 1.0L) return {1.0L, 0.0L};
     std::vector<std::size_t> order(q.p.size());
     for (std::size_t v = 0; v < order.size(); ++v) order[v] = v;
     std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return q.p[a] > q.p[b]; });
@@ -328,16 +340,15 @@ inline bounded share_of_head(const side& p, const side& q, real head_mass, const
                 ++end;
             }
             if (!first && mass + of_ties > mass_allowed) break;
-            if (q.p[order[i]] == 0.0L) break;
             mass += of_ties, inside += gap;
             first = false;
             i = end;
         }
         return inside;
     };
-    const real shares[] = {share_at(head_mass, 0.0L),          share_at(head_mass * (1.0L - near), 0.0L),
-                           share_at(head_mass * (1.0L + near), 0.0L), share_at(head_mass, near),
-                           share_at(head_mass * (1.0L - near), near), share_at(head_mass * (1.0L + near), near)};
+    const real shares[] = {
+        share_at(head_mass, 0.0L), share_at(head_mass * (1.0L - near), 0.0L), share_at(head_mass * (1.0L + near), 0.0L),
+        share_at(head_mass, near), share_at(head_mass * (1.0L - near), near), share_at(head_mass * (1.0L + near), near)};
     const auto [least, most] = std::ranges::minmax(shares);
     if (all <= 0.0L) return {0.5L, 0.5L};
     const real w = shares[0] / all;
@@ -372,8 +383,10 @@ inline token_summand evaluate(const term& t, const token_numbers& n) {
     switch (t.what) {
         case kind::cross_entropy:
         case kind::teacher_guidance:
-        case kind::sampled_guidance: return {-n.log_p, -1.0L};
-        case kind::policy_gradient: return {-n.advantage * n.log_p, -n.advantage};
+        case kind::sampled_guidance:
+            return {-n.log_p, -1.0L};
+        case kind::policy_gradient:
+            return {-n.advantage * n.log_p, -n.advantage};
         case kind::kl_estimator: {
             const real l = std::clamp(n.log_q - n.log_p, -guard, guard);
             const real value = t.value == 1 ? -l : t.value == 2 ? 0.5L * l * l : std::expm1(l) - l;
@@ -398,14 +411,17 @@ inline token_summand evaluate(const term& t, const token_numbers& n) {
             const real advantage = std::log(t.a * std::exp(std::min(l, guard)) + 1.0L - t.a);
             return {-r * advantage, slope_of(-r * advantage), false, l > guard || ratio_guarded};
         }
-        case kind::clipped_surrogate: return clipped_ratio(t, n.log_p - n.old, n.advantage);
-        case kind::sequence_surrogate: return clipped_ratio(t, n.sequence_log_ratio, n.advantage);
+        case kind::clipped_surrogate:
+            return clipped_ratio(t, n.log_p - n.old, n.advantage);
+        case kind::sequence_surrogate:
+            return clipped_ratio(t, n.sequence_log_ratio, n.advantage);
         case kind::clipped_importance: {
             const real l = n.log_p - n.old, ratio = std::exp(std::clamp(l, -guard, guard));
             const real c = std::clamp(ratio, real(t.a), real(t.b));
             return {-c * n.advantage * n.log_p, -c * n.advantage, ratio < t.a || ratio > t.b, std::abs(l) > guard};
         }
-        default: return {0.0L, 0.0L};
+        default:
+            return {0.0L, 0.0L};
     }
 }
 
@@ -436,8 +452,8 @@ public:
         bool divergences = true;
         for (const group& g : objective_.groups) {
             for (const term& t : g.terms)
-                divergences = divergences && is_divergence(t.what) && t.weight >= 0.0 &&
-                              (!t.per_row || in_.coefficient >= 0.0);
+                divergences =
+                    divergences && is_divergence(t.what) && t.weight >= 0.0 && (!t.per_row || in_.coefficient >= 0.0);
             if (!add(g)) return open();
         }
         out_.never_negative = divergences;
@@ -458,18 +474,23 @@ private:
 
     [[nodiscard]] temperature of(const group& g) const {
         if (g.own) return *g.own;
-        return {in_.loss_temperature.student * in_.temperature_factor, in_.loss_temperature.teacher * in_.temperature_factor};
+        return {in_.loss_temperature.student * in_.temperature_factor,
+                in_.loss_temperature.teacher * in_.temperature_factor};
     }
     [[nodiscard]] bool reads_teacher_for_token(const term& t) const {
         switch (t.what) {
-            case kind::teacher_guidance: return !in_.teacher_token;
+            case kind::teacher_guidance:
+                return !in_.teacher_token;
             case kind::kl_estimator:
             case kind::log_ratio_advantage:
             case kind::power_advantage:
-            case kind::mixture_advantage: return !in_.teacher_log_prob;
+            case kind::mixture_advantage:
+                return !in_.teacher_log_prob;
             case kind::centered_log_ratio_advantage:
-            case kind::sampled_guidance: return true;
-            default: return false;
+            case kind::sampled_guidance:
+                return true;
+            default:
+                return false;
         }
     }
 
@@ -478,11 +499,14 @@ private:
         const bool teacher_broken = !in_.w.empty() && has_no_softmax(in_.w);
         const auto bad = [](const std::optional<double>& x) { return x && !std::isfinite(*x); };
         // -inf is the log-probability of an impossible token.
-        const auto bad_log = [](const std::optional<double>& x) { return x && (std::isnan(*x) || (std::isinf(*x) && *x > 0.0)); };
+        const auto bad_log = [](const std::optional<double>& x) {
+            return x && (std::isnan(*x) || (std::isinf(*x) && *x > 0.0));
+        };
         int found = 0;
         for (const group& g : objective_.groups)
             for (const term& t : g.terms) {
-                const bool vocabulary = is_vocabulary(t.what) && t.what != kind::entropy && t.what != kind::uniform_cross_entropy;
+                const bool vocabulary =
+                    is_vocabulary(t.what) && t.what != kind::entropy && t.what != kind::uniform_cross_entropy;
                 bool breaks = teacher_broken && (vocabulary || reads_teacher_for_token(t));
                 for (const gate& opens : t.gates) breaks = breaks || (teacher_broken && opens.of_teacher);
                 const bool has_advantage = t.what == kind::policy_gradient || t.what == kind::clipped_surrogate ||
@@ -542,6 +566,7 @@ private:
                 if (!(found.value > opens.nats)) factor = 0.0L;
             }
             if (factor == 0.0L) continue;
+            out_.largest_factor = std::max(out_.largest_factor, std::abs(factor) / std::min(1.0L, real(t.student)));
             if (is_vocabulary(one.what)) {
                 if (!add_vocabulary(one, factor, p, q, has_teacher, log_ratio, error_p, error_q, error_ratio, error_gap, h,
                                     h_bound, total, total_bound, total_size))
@@ -557,7 +582,8 @@ private:
                 for (std::size_t v = 0; v < n; ++v)
                     add_gradient(v, factor * 2.0L * z * p.p[v] / t.student,
                                  std::abs(factor) * 2.0L *
-                                     (p.p[v] * (error + std::abs(z) * error_p[v]) + in_.smallest * (1.0L + std::abs(z))) / t.student);
+                                     (p.p[v] * (error + std::abs(z) * error_p[v]) + in_.smallest * (1.0L + std::abs(z))) /
+                                     t.student);
                 out_.sum += factor * 2.0L * z / t.student;
                 out_.sum_bound += std::abs(factor) * 2.0L * (error + unit_ * std::abs(z)) / t.student;
             }
@@ -578,9 +604,10 @@ private:
     }
 
     bool add_vocabulary(const term& one, real factor, const side& p, const side& q, bool has_teacher,
-                        const std::vector<real>& log_ratio, const std::vector<real>& error_p, const std::vector<real>& error_q,
-                        const std::vector<real>& error_ratio, const std::vector<real>& error_gap, std::vector<real>& h,
-                        std::vector<real>& h_bound, real& total, real& total_bound, real& total_size) {
+                        const std::vector<real>& log_ratio, const std::vector<real>& error_p,
+                        const std::vector<real>& error_q, const std::vector<real>& error_ratio,
+                        const std::vector<real>& error_gap, std::vector<real>& h, std::vector<real>& h_bound, real& total,
+                        real& total_bound, real& total_size) {
         const std::size_t n = p.p.size();
         const bool reads_teacher = one.what != kind::entropy && one.what != kind::uniform_cross_entropy;
         if (reads_teacher && !has_teacher) return false;
@@ -594,7 +621,8 @@ private:
             if (reads_teacher) e.q = q.p[v], e.log_q = q.log_p[v], e.log_ratio = log_ratio[v], e.no_q = q.absent[v] != 0;
             const summand s = evaluate(one, one.what, e, w.value);
             own[v] = s.h;
-            // How much value and derivative change with the arguments: both probabilities by their errors, and the ratio by its own.
+            // How much value and derivative change with the arguments: both probabilities by their errors, and the ratio by
+            // its own.
             real change = 0.0L, change_of_value = 0.0L;
             const auto compare = [&](const pair& other, real weight) {
                 const summand c = evaluate(one, one.what, other, weight);
@@ -621,16 +649,15 @@ private:
                 const real value_before = change_of_value;
                 compare(apart, w.value);
                 by_ratio = std::max(by_ratio, change);
-                // Of first order this cancels over the row: sum |gradient| times the error has it. Where the logarithm is floored
-                // it does not.
+                // Of first order this cancels over the row: sum |gradient| times the error has it. Where the logarithm is
+                // floored it does not.
                 change_of_value = std::abs(dr) < 0.5L ? value_before : change_of_value;
                 change = before;
             }
             if (w.bound > 0.0L) {
                 const real before = change;
                 change = 0.0L;
-                for (const real sign : {-1.0L, 1.0L})
-                    compare(e, std::clamp(w.value + sign * w.bound, 0.0L, 1.0L));
+                for (const real sign : {-1.0L, 1.0L}) compare(e, std::clamp(w.value + sign * w.bound, 0.0L, 1.0L));
                 change += before;
             }
             const real flushed = in_.smallest * (4.0L + std::abs(e.log_ratio) + std::abs(e.log_p));
@@ -641,6 +668,20 @@ private:
             if (one.what == kind::skew_reverse_kl) {
                 const real m = (1.0L - one.a) * e.q + one.a * e.p;
                 if (e.p > 0.0L) own_bound[v] += unit_ * e.p * (std::abs(std::log(e.p / m)) + std::abs(1.0L - e.p / m));
+            }
+            // Where p and q differ, p / m and q / m are rounded like what they are sums of: a small share loses digits.
+            if (const bool mixes = one.what == kind::jensen_shannon || one.what == kind::skew_forward_kl ||
+                                   one.what == kind::skew_reverse_kl;
+                mixes && e.p + e.q > 0.0L) {
+                const real share_of_q = one.what == kind::skew_reverse_kl ? 1.0L - one.a : real(one.a);
+                const real m = share_of_q * e.q + (1.0L - share_of_q) * e.p;
+                const real apart = unit_ * std::min(1.0L, std::abs(e.log_ratio));
+                const real of_p = apart * e.p * std::max(1.0L, e.p / m), of_q = apart * e.q * std::max(1.0L, e.q / m);
+                if (one.what == kind::jensen_shannon)
+                    own_bound[v] += (1.0L - one.a) * of_p, value_bound += (1.0L - one.a) * of_p + one.a * of_q;
+                if (one.what == kind::skew_reverse_kl) own_bound[v] += of_p, value_bound += of_p;
+                if (one.what == kind::skew_forward_kl)
+                    own_bound[v] += apart * e.p * std::max(1.0L, e.q / m), value_bound += of_q;
             }
             if (one.what == kind::alpha_beta) {
                 // In long double, too, something is lost where the exponents are small.
@@ -654,7 +695,7 @@ private:
             value += s.value;
             value_bound += change_of_value + 0.5L * by_ratio * (reads_teacher ? error_ratio[v] : error_p[v]) + flushed +
                            unit_ * (std::abs(s.h) + (is_divergence(one.what) ? 0.0L : std::abs(s.value))) * 1.0L +
-                           0x1p-62L * std::abs(s.value);
+                           0x1p-61L * (std::abs(s.value) + e.p + e.q);
         }
         for (std::size_t v = 0; v < n; ++v) {
             const real g = own[v] - p.p[v] * sum;
@@ -669,12 +710,17 @@ private:
     }
 
     bool add_token(const term& one, real factor, const side& p, const side& q, bool has_teacher, const temperature& t,
-                   const std::vector<real>& log_ratio, const std::vector<real>& error_p, const std::vector<real>& error_ratio) {
+                   const std::vector<real>& log_ratio, const std::vector<real>& error_p,
+                   const std::vector<real>& error_ratio) {
         const std::size_t n = p.p.size();
         std::optional<std::int64_t> at;
         switch (one.what) {
-            case kind::cross_entropy: at = in_.label; break;
-            case kind::sampled_guidance: at = in_.drawn; break;
+            case kind::cross_entropy:
+                at = in_.label;
+                break;
+            case kind::sampled_guidance:
+                at = in_.drawn;
+                break;
             case kind::teacher_guidance:
                 at = in_.teacher_token;
                 if (!at && has_teacher) {
@@ -688,12 +734,15 @@ private:
                             if (v != best && q.p[v] >= q.p[best] * (1.0L - 8.0L * unit_)) return false;
                 }
                 break;
-            default: at = in_.token;
+            default:
+                at = in_.token;
         }
         if (!at) return false;
         const auto y = static_cast<std::size_t>(*at);
         token_numbers numbers{.log_p = p.log_p[y],
-                              .log_q = in_.teacher_log_prob ? real(*in_.teacher_log_prob) : has_teacher ? q.log_p[y] : 0.0L,
+                              .log_q = in_.teacher_log_prob ? real(*in_.teacher_log_prob)
+                                       : has_teacher        ? q.log_p[y]
+                                                            : 0.0L,
                               .old = in_.old_log_prob.value_or(0.0),
                               .advantage = in_.advantage.value_or(0.0),
                               .sequence_log_ratio = in_.sequence_log_ratio.value_or(0.0),
@@ -705,14 +754,14 @@ private:
                 kl_error += p.p[v] * (error_ratio[v] + std::abs(log_ratio[v]) * error_p[v]);
             }
         const token_summand s = evaluate(one, numbers);
-        real error = error_p[y];
-        if (!in_.teacher_log_prob && has_teacher) error += error_ratio[y] < 0.5L ? error_ratio[y] + unit_ * (1.0L + q.distance[y]) : 0.0L;
+        const real error = error_p[y];
+        const real error_of_q = !in_.teacher_log_prob && has_teacher ? unit_ * (1.0L + q.distance[y]) : 0.0L;
         real change = 0.0L, change_of_value = 0.0L;
         bool one_branch = true;
         for (const real dp : {-error, error, 0.0L})
-            for (const real dk : {-kl_error, kl_error}) {
+            for (const real dq : {-error_of_q, error_of_q}) {
                 token_numbers other = numbers;
-                other.log_p += dp, other.reverse_kl += dk;
+                other.log_p += dp, other.log_q += dq, other.reverse_kl += dq > 0.0L ? kl_error : -kl_error;
                 const token_summand c = evaluate(one, other);
                 change = std::max(change, std::abs(c.h - s.h));
                 change_of_value = std::max(change_of_value, std::abs(c.value - s.value));
@@ -730,8 +779,9 @@ private:
         for (std::size_t v = 0; v < n; ++v) {
             const real mine = v == y ? others : -p.p[v];
             const real mine_error = p.p[v] * error_p[v] + in_.smallest;
-            add_gradient(v, factor * s.h * mine / t.student,
-                         size * (change * std::abs(mine) + std::abs(s.h) * (mine_error + unit_ * std::abs(mine))) / t.student);
+            add_gradient(
+                v, factor * s.h * mine / t.student,
+                size * (change * std::abs(mine) + std::abs(s.h) * (mine_error + unit_ * std::abs(mine))) / t.student);
         }
         out_.sum_bound += size * unit_ * 4.0L * std::abs(s.h) / t.student;
         return true;
@@ -739,8 +789,10 @@ private:
 
     static void count(int& where, bool holds, bool surely) {
         if (where == -1) return;
-        if (!surely) where = -1;
-        else if (holds) where = 1;
+        if (!surely)
+            where = -1;
+        else if (holds)
+            where = 1;
     }
 
     bool add_set(const term& one, real factor, const side& p, const temperature& t, const std::vector<real>& error_p) {
@@ -783,7 +835,8 @@ private:
                              size * (scale_p * p.p[v] * (error_p[v] + of_p_error + unit_) + in_.smallest));
             }
             for (std::size_t i = 0; i < k; ++i)
-                add_gradient(static_cast<std::size_t>(in_.top[i]), -factor * q[i] / norm / t.student, size * unit_ * q[i] / norm);
+                add_gradient(static_cast<std::size_t>(in_.top[i]), -factor * q[i] / norm / t.student,
+                             size * unit_ * q[i] / norm);
             out_.sum_bound += size * unit_ * 4.0L * mass;
             return true;
         }
@@ -813,7 +866,8 @@ private:
             h[i] = s.h, h_bound[i] = change + unit_ * std::abs(s.h) + in_.smallest * (4.0L + std::abs(e.log_ratio));
             total += s.h, total_bound += h_bound[i], size_of_h += std::abs(s.h);
             out_.loss += factor * s.value;
-            out_.loss_bound += std::abs(factor) * (change_of_value + unit_ * (std::abs(s.value) + std::abs(s.h)) + in_.smallest * 100.0L);
+            out_.loss_bound +=
+                std::abs(factor) * (change_of_value + unit_ * (std::abs(s.value) + std::abs(s.h)) + in_.smallest * 100.0L);
         }
         const real rest_p = rest_at(0.0L);
         const summand rest = evaluate(one, one.inner, entry_of(rest_p, std::log(rest_p), rest_q, std::log(rest_q)), 0.0L);
@@ -828,7 +882,8 @@ private:
             }
         // Held at its smallest, the rest is constant; within rounding of it, either.
         if (1.0L - inside_p - rest_error <= smallest_outside)
-            change = std::max(change, std::abs(rest.h)), change_of_ratio = std::max(change_of_ratio, std::abs(rest.h / rest_p));
+            change = std::max(change, std::abs(rest.h)),
+            change_of_ratio = std::max(change_of_ratio, std::abs(rest.h / rest_p));
         total += rest.h, total_bound += change + unit_ * std::abs(rest.h), size_of_h += std::abs(rest.h);
         out_.loss += factor * rest.value;
         out_.loss_bound += std::abs(factor) * (change_of_value + unit_ * (std::abs(rest.value) + std::abs(rest.h)));
@@ -853,10 +908,14 @@ private:
     void chain_of_cap() {
         out_.sum = 0.0L;
         for (std::size_t v = 0; v < in_.z.size(); ++v) {
-            const real x = in_.z[v] / in_.student_cap;
-            const real c = std::cosh(std::min(std::abs(x), 5000.0L)), slope = is_masked_logit(in_.z[v]) ? 0.0L : 1.0L / (c * c);
+            if (is_masked_logit(in_.z[v])) {
+                out_.gradient[v] = out_.gradient_bound[v] = 0.0L;
+                continue;
+            }
+            const real x = std::min(std::abs(in_.z[v] / in_.student_cap), 5000.0L);
+            const real c = std::cosh(x), slope = 1.0L / (c * c);
             out_.gradient_bound[v] = out_.gradient_bound[v] * slope +
-                                     std::abs(out_.gradient[v]) * std::min(slope * unit_ * (1.0L + 2.0L * std::abs(x)) , 1.0L) + (slope == 0.0L ? 0.0L : in_.smallest);
+                                     std::abs(out_.gradient[v]) * (slope * unit_ * (1.0L + 2.0L * x) + in_.smallest);
             out_.gradient[v] *= slope;
             out_.sum += out_.gradient[v];
             out_.sum_bound += out_.gradient_bound[v];
