@@ -31,7 +31,7 @@ struct statistic {
 private:
     static constexpr std::array<double, 9> all_nan() noexcept {
         std::array<double, 9> values{};
-        values.fill(quiet_nan());
+        for (double& value : values) value = quiet_nan();
         return values;
     }
 };

@@ -19,7 +19,9 @@ TEST_CASE("a number in a message has the digits that tell it from every other on
     CHECK(sentence({1e-4}) == "0.0001");
     CHECK(sentence({1.0 + 1e-15}) == "1.000000000000001");
     CHECK(sentence({std::numeric_limits<double>::max()}) == "1.7976931348623157e+308");
+#ifndef __FAST_MATH__  // which makes every subnormal number 0
     CHECK(sentence({std::numeric_limits<double>::denorm_min()}) == "5e-324");
+#endif
     CHECK(sentence({distill_test::infinite(), " ", distill_test::infinite(true)}) == "inf -inf");
 }
 

@@ -99,7 +99,12 @@ template <int Width>
 DISTILL_INLINE pack<float, Width> exp(const pack<float, Width>& x) {
     using P = pack<float, Width>;
     const detail::exp_parts<P> parts(at_least(at_most(x, P(88.0)), P(-88.0)));
+#if defined( \
+    __FAST_MATH__)  // a product with the power may be subnormal, which is 0 to a program that is linked with that flag
+    return parts.power * fence(parts.rest + P(1.0));
+#else
     return fma(parts.rest, parts.power, parts.power);
+#endif
 }
 
 template <int Width>
