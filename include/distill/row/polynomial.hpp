@@ -16,7 +16,7 @@ DISTILL_INLINE constexpr Number polynomial_of_pairs(const Number&, const Number&
 template <class Number, std::same_as<double>... Rest>
 DISTILL_INLINE constexpr Number polynomial_of_pairs(const Number& x, const Number& square, double even, double odd,
                                                     Rest... rest) {
-    const Number pair = fma(Number(odd), x, Number(even));
+    Number pair = fma(Number(odd), x, Number(even));
     if constexpr (sizeof...(rest) == 0)
         return pair;
     else

@@ -68,8 +68,9 @@ struct team : row::single_thread {
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
         std::array<compensated_sum, Count> sums;
+        constexpr std::ptrdiff_t two_groups = std::ptrdiff_t{2} * lanes;
         std::ptrdiff_t index = t.begin;
-        for (; index + 2 * lanes <= t.end; index += 2 * lanes) {
+        for (; index + two_groups <= t.end; index += two_groups) {
             const auto a = body(place{index, lanes}), b = body(place{index + lanes, lanes});
             for (std::size_t i = 0; i < Count; ++i) sums[i].add((a[i].first + a[i].second) + (b[i].first + b[i].second));
         }
