@@ -116,9 +116,9 @@ struct pack {
     }
     /// a itself, as far as -ffast-math may see: what is computed from it is not rearranged with what it was computed from.
     friend DISTILL_INLINE pack fence(const pack& a) {
-        pack fenced(a);
-        fence_lanes(fenced.lanes);
-        return fenced;
+        floats fenced = a.lanes;  // not in a pack, which g++ then takes apart
+        fence_lanes(fenced);
+        return from(fenced);
     }
     /// a * b + c, fused where the instruction set can.
     friend DISTILL_INLINE pack fma(const pack& a, const pack& b, const pack& c) { return from(a.lanes * b.lanes + c.lanes); }
