@@ -38,6 +38,17 @@ struct pair_of_rows {
 enum class shape { normal, peaked, agreed };
 constexpr std::size_t agreed_token = 77777;
 
+// What an emulated processor computes in minutes is a part of the rows: one of KL(q || p) near 1e-3, one of it near 5e-7.
+#if defined(DISTILL_TESTS_EMULATED)
+constexpr bool emulated = true;
+const std::vector<shape> shapes = {shape::peaked};
+const std::vector<double> divergences = {1.1e-3, 5.5e-7};
+#else
+constexpr bool emulated = false;
+const std::vector<shape> shapes = {shape::normal, shape::peaked, shape::agreed};
+const std::vector<double> divergences = {1.0, 1e-1, 1.1e-3, 5e-5, 5.5e-7};
+#endif
+
 std::vector<double> teacher_logits(shape form) {
     auto random = engine("accuracy: teacher");
     std::vector<double> logits = normal(random, vocabulary, form == shape::peaked ? 0.5 : 3.0);
@@ -195,9 +206,9 @@ void print(const std::vector<worst>& worst_of, const storage_format& format) {
 
 TEST_CASE("fp32 keeps its accuracy at V = 151 936, from KL = 1 down to 5e-7") {
     std::vector<worst> worst_of;
-    for (const shape form : {shape::normal, shape::peaked, shape::agreed}) {
+    for (const shape form : shapes) {
         std::vector<pair_of_rows> pairs;
-        for (const double divergence : {1.0, 1e-1, 1.1e-3, 5e-5, 5.5e-7}) pairs.push_back(pair_at(form, divergence));
+        for (const double divergence : divergences) pairs.push_back(pair_at(form, divergence));
         measure(worst_of, batch_of<float>(pairs), single_format, [](const subject& s) { return s.on_eigen; });
     }
     print(worst_of, single_format);
@@ -217,7 +228,8 @@ TEST_CASE("fp32 keeps its accuracy at V = 151 936, from KL = 1 down to 5e-7") {
 }
 
 TEST_CASE("16-bit storage costs one rounding of the gradient and nothing else") {
-    const std::vector<pair_of_rows> pairs = {pair_at(shape::normal, 1.0), pair_at(shape::peaked, 1e-2)};
+    std::vector<pair_of_rows> pairs = {pair_at(shape::peaked, 1e-2)};
+    if (!emulated) pairs.push_back(pair_at(shape::normal, 1.0));
     const auto hold = [](const std::vector<worst>& worst_of, const storage_format& format) {
         print(worst_of, format);
         for (std::size_t i = 0; i < worst_of.size(); ++i) {
