@@ -44,13 +44,13 @@ golden_answer on_eigen(const golden_case& c) {
     using namespace distill;
     const chosen_reduction reduction{c.reduction, c.denominator};
     return with_objective(c, [&]<class Objective>(const Objective& o) {
-        using plan = kernel::objective_traits<std::remove_cvref_t<decltype(as_objective(o))>>;
+        using traits = kernel::objective_traits<std::remove_cvref_t<decltype(as_objective(o))>>;
         // Forward KL, whose moment is known; temperatures of their own.
-        if constexpr (std::is_same_v<Objective, forward_kl> || !plan::inherits_temperature()[0])
+        if constexpr (std::is_same_v<Objective, forward_kl> || !traits::inherits_temperature()[0])
             return call<Element>(c, o, eigen{}, reduction);
-        else if constexpr (plan::has_vocabulary_terms && !plan::reads_teacher)
+        else if constexpr (traits::has_vocabulary_terms && !traits::reads_teacher)
             return call<Element>(c, as_sum_of_all(o, golden_terms_without_teacher()), eigen{}, reduction);
-        else if constexpr (plan::has_vocabulary_terms)
+        else if constexpr (traits::has_vocabulary_terms)
             return call<Element>(c, as_sum_of_all(o, golden_vocabulary_terms()), eigen{}, reduction);
         else
             return call<Element>(c, as_sum_of_all(o, golden_token_terms()), eigen{}, reduction);
