@@ -118,7 +118,7 @@ def instructions(disassembler, cubin):
 
 
 def short_name(demangled):
-    name = re.sub(r"distill::|kernel::|device::|detail::", "", demangled).strip()
+    name = re.sub(r"distill::(?:v\d\w*::)?|row::|call::|device::|detail::", "", demangled).strip()
     kernel = re.match(r"void (\w+)<", name).group(1)
     objective = re.search(r"objective<(.*?)> ?>? ?>, (\w+), (\w+), (\w+),", name)
     terms = re.sub(r"term_group<inherited_temperature, ", "", objective.group(1)).rstrip("> ")

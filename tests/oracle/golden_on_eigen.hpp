@@ -44,7 +44,7 @@ golden_answer on_eigen(const golden_case& c) {
     using namespace distill;
     const chosen_reduction reduction{c.reduction, c.denominator};
     return with_objective(c, [&]<class Objective>(const Objective& o) {
-        using traits = kernel::objective_traits<std::remove_cvref_t<decltype(as_objective(o))>>;
+        using traits = row::objective_traits<std::remove_cvref_t<decltype(as_objective(o))>>;
         // Forward KL, whose moment is known; temperatures of their own.
         if constexpr (std::is_same_v<Objective, forward_kl> || !traits::inherits_temperature()[0])
             return call<Element>(c, o, eigen{}, reduction);
