@@ -5,6 +5,7 @@
 #include <distill/objective/concepts.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <tuple>
 #include <utility>
 
@@ -89,7 +90,7 @@ struct term_group {
     std::tuple<weighted<Terms>...> terms;
 };
 
-/// A finished objective: groups of weighted terms, at most one of which inherits the loss's temperature.
+/// A finished objective: groups of weighted terms. Only the first one may inherit the loss's temperature.
 template <class... Groups>
 struct objective {
     using objective_part = distill::objective_part;
@@ -160,27 +161,24 @@ constexpr auto as_objective(const X& x) {
 
 namespace detail {
 
-/// The weighted terms of all groups that inherit (or do not inherit) their temperature.
-template <class... Groups>
-constexpr auto inherited_terms(const objective<Groups...>& o) {
-    const auto of = []<class Group>(const Group& group) {
-        if constexpr (inherits_temperature<Group>)
-            return group.terms;
-        else
-            return std::tuple<>{};
-    };
-    return std::apply([&](const auto&... group) { return std::tuple_cat(of(group)...); }, o.groups);
+/// The weighted terms that inherit their temperature.
+template <class First, class... Rest>
+constexpr auto inherited_terms(const objective<First, Rest...>& o) {
+    if constexpr (inherits_temperature<First>)
+        return std::get<0>(o.groups).terms;
+    else
+        return std::tuple<>{};
 }
 
-template <class... Groups>
-constexpr auto own_groups(const objective<Groups...>& o) {
-    const auto of = []<class Group>(const Group& group) {
-        if constexpr (inherits_temperature<Group>)
-            return std::tuple<>{};
-        else
-            return std::tuple<Group>{group};
-    };
-    return std::apply([&](const auto&... group) { return std::tuple_cat(of(group)...); }, o.groups);
+/// The groups that have a temperature of their own.
+template <class First, class... Rest>
+constexpr auto own_groups(const objective<First, Rest...>& o) {
+    if constexpr (inherits_temperature<First>)
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return std::tuple<Rest...>(std::get<I + 1>(o.groups)...);
+        }(std::index_sequence_for<Rest...>{});
+    else
+        return o.groups;
 }
 
 template <class Temperature, class... Terms>

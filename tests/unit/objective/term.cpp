@@ -17,6 +17,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -33,21 +34,15 @@ template <class Objective>
 std::vector<std::string> terms_of(const Objective& o) {
     std::vector<std::string> found;
     const auto of_group = [&]<class Group>(const Group& group) {
-        std::string temperature = "-";
-        if constexpr (!detail::inherits_temperature<Group>) {
-            temperature = std::to_string(group.own_temperature.student);
-            temperature = temperature.substr(0, temperature.find('.') + 2);
-        }
-        std::apply(
-            [&](const auto&... t) {
-                const auto add = [&]<class Term>(const weighted<Term>& term) {
-                    std::string weight = std::to_string(term.weight);
-                    weight.resize(weight.find('.') + 3);
-                    found.push_back(std::string(detail::type_name<Term>()) + " " + weight + " " + temperature);
-                };
-                (add(t), ...);
-            },
-            group.terms);
+        char temperature[16] = "-";
+        if constexpr (!detail::inherits_temperature<Group>)
+            std::snprintf(temperature, sizeof temperature, "%.1f", group.own_temperature.student);
+        const auto add = [&]<class Term>(const weighted<Term>& term) {
+            char text[80];
+            std::snprintf(text, sizeof text, "%s %.2f %s", std::string(detail::type_name<Term>()).c_str(), term.weight, temperature);
+            found.emplace_back(text);
+        };
+        std::apply([&](const auto&... t) { (add(t), ...); }, group.terms);
     };
     std::apply([&](const auto&... group) { (of_group(group), ...); }, o.groups);
     return found;
