@@ -47,14 +47,15 @@ constexpr const Element* address_of(const capped_row<Element>& row) {
     return row.data;
 }
 
-/// cap tanh(x / cap) from expm1(-2 |x| / cap), which keeps the digits of small logits. What is masked or not finite stays.
+/// cap tanh(x / cap) from expm1(-2 |x| / cap), which keeps the digits of small logits. Masked logits, infinities and NaN are
+/// returned as they are.
 template <class Number>
 DISTILL_INLINE constexpr Number soft_capped(const Number& x, double cap) {
     if (cap == 0.0) return x;
     const Number e = expm1(abs(x) * Number(-2.0 / cap));
     const Number magnitude = Number(-cap) * e / (e + Number(2.0));
     const Number capped = select(x < Number(0.0), -magnitude, magnitude);
-    return select(is_nan(x), x, select(abs(x) < Number(-masked_logit), capped, x));
+    return select(is_finite(x), select(x > Number(masked_logit), capped, x), x);
 }
 
 /// The derivative 1 - tanh(x / cap)^2, without cancellation where it is small; 0 at masked logits.

@@ -19,6 +19,7 @@ concept lane_number = number<T> && requires(const T& a, const T& b, const T& c) 
     { clamp_magnitude(a, b) } -> std::same_as<T>;
     { larger_magnitude(a, b) } -> std::same_as<T>;
     { select(is_nan(a), b, c) } -> std::same_as<T>;
+    { select(is_finite(a), b, c) } -> std::same_as<T>;
 };
 
 /// Bodies of a team's loops, as the concept calls them.
