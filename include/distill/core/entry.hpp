@@ -20,6 +20,7 @@ struct entry {
     T q;
     T log_ratio;
     T difference;
+    T unmasked = T(1.0);  ///< 1, or 0 where the student's logit is masked: of log_p's floor alone that is not known
 };
 
 /// The logarithm of a probability that is zero: KL(q || p) with q_v > 0 = p_v is about 1e6 q_v instead of infinity.
@@ -81,7 +82,8 @@ DISTILL_INLINE constexpr entry<dual<T>> differentiable(const entry<T>& e) {
             .log_q = {e.log_q, zero},
             .q = {e.q, zero},
             .log_ratio = {e.log_ratio, one},
-            .difference = {e.difference, e.p}};
+            .difference = {e.difference, e.p},
+            .unmasked = {e.unmasked, zero}};
 }
 
 template <class T>

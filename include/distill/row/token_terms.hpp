@@ -177,7 +177,13 @@ private:
         const double p = log_p > log_probability_floor ? std::exp(log_p) : 0.0;
         const double q = log_q > log_probability_floor ? std::exp(log_q) : 0.0;
         const double log_ratio = log_p - log_q;
-        return {log_p, p, log_q, q, log_ratio, (std::abs)(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q};
+        return {log_p,
+                p,
+                log_q,
+                q,
+                log_ratio,
+                (std::abs)(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q,
+                log_p > log_probability_floor ? 1.0 : 0.0};
     }
 
     template <class Term>
