@@ -1,5 +1,5 @@
-// The ends of what a row may hold: subnormal probabilities, rows at different levels, logits of the size of their temperature,
-// clamped log-ratios, masked entries where an exponent is 0, coefficients and weights far from 1.
+// The ends of what a row may hold: subnormal probabilities, rows at different levels, logits of the size of their
+// temperature, clamped log-ratios, masked entries where an exponent is 0, coefficients and weights far from 1.
 #include "subject.hpp"
 
 #include <doctest/doctest.h>

@@ -24,8 +24,8 @@ struct row_sums {
     }
 };
 
-/// What weights and denominator are divided by before losses are summed: a power of two, so that no bit changes; 1 but where the sum
-/// might leave the range of double although the mean does not.
+/// What weights and denominator are divided by before losses are summed: a power of two, so that no bit changes; 1 but where
+/// the sum might leave the range of double although the mean does not.
 constexpr double unit_of_weights(double denominator) { return row::unit_beyond(denominator, 0x1p-500, 0x1p500); }
 
 /// A row's part of the totals, of a given weight before the denominator.

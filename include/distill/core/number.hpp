@@ -50,8 +50,8 @@ concept number = std::copyable<T> && std::convertible_to<double, T> && requires(
 /// The smallest normal float: the bound of a divisor that may be 0.
 inline constexpr double smallest_normal = 0x1p-126;
 
-/// Its root: the bound of a divisor that is a sum of square roots. Of a smaller number than smallest_normal, float lanes return 0 as
-/// the root.
+/// Its root: the bound of a divisor that is a sum of square roots. Of a smaller number than smallest_normal, float lanes
+/// return 0 as the root.
 inline constexpr double smallest_root = 0x1p-63;
 
 /// The bits of a number. Under -ffast-math a compiler takes what it computes for finite, and may conclude from that what the bits

@@ -17,7 +17,7 @@ namespace distill::inline DISTILL_ABI {
 ///              The pull on a token that the student lacks is q^a p^b / a: b = 0 alone lets it escape
 /// At p = q     value 0, derivative 0
 /// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a + b >= 1/4; tests/laws/accuracy.cpp. Below, digits are lost:
-///              at a = b = 0 every token weighs the same, and the gradient keeps 4e-5
+///              at a = b = 0 every token weighs the same, also one whose logit is far below the maximum and rounded to that size
 /// Source       Cichocki, Cruces and Amari 2011; Wang et al. 2025, ABKD (arXiv 2505.04560), whose default is (0.2, 0.7)
 struct alpha_beta : term<alpha_beta> {
     double alpha = 0.2;

@@ -1,4 +1,4 @@
-/// How a sweep reads a row's logits: as they stand in memory, or soft-capped (core/soft_cap.hpp). A row is a pointer, or a
+/// How a sweep reads a row's logits: as they are in memory, or soft-capped (core/soft_cap.hpp). A row is a pointer, or a
 /// capped_row around one.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// A row of logits that count as cap tanh(x / cap); at cap 0 as they are.
+/// A row of logits x that are read as cap tanh(x / cap), or as they are where cap is 0.
 template <class Element>
 struct capped_row {
     const Element* data;

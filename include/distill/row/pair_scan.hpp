@@ -1,5 +1,5 @@
-/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before either is
-/// known.
+/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before either
+/// is known.
 #pragma once
 
 #include <distill/core/entry.hpp>
@@ -21,11 +21,16 @@ namespace distill::inline DISTILL_ABI::row {
 /// What a pair_scan finds.
 struct pair_statistics {
     row_statistics<1> student, teacher;
-    double reverse_kl = 0.0;  ///< sum_v p_v log_ratio_v, with log_ratio clamped as an entry's is
+    double reverse_kl = 0.0;     ///< sum_v p_v log_ratio_v, with log_ratio clamped as an entry's is
+    bool clamps_matter = false;  ///< the scan's own sum is not good enough: reverse_kl_sum finds it
 };
 
 /// As row_scan, of both rows at a time. With d = log p - log q but for the difference of the log-normalisers,
 /// KL(p || q) = sum_v exp((z_v - max z) / T) d_v / sum_v exp((z_v - max z) / T) + that difference.
+///
+/// The scan clamps d; an entry's log_ratio is clamped with the difference of the log-normalisers in it, which is at most log
+/// V. So an entry that is clamped is off by that much of 1e6. In float it makes no difference where the sum is below
+/// largest_scanned_kl, since such entries then have less than 2e-5 of p. In double every one counts.
 template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
 struct pair_scan {
     Team team;
@@ -39,7 +44,7 @@ struct pair_scan {
         using number = typename Team::number;
         const scaled_exponential<number, false> of_student(inverse_student * log2_e), of_teacher(inverse_teacher * log2_e);
         const logit_gap<number, typename Team::real> gap(inverse_student, inverse_teacher);
-        number largest_z(masked_logit), largest_w(masked_logit), weighted_gaps(0.0);
+        number largest_z(masked_logit), largest_w(masked_logit), weighted_gaps(0.0), largest_gap(0.0);
         const std::ptrdiff_t beginning = vocabulary < first_look ? vocabulary : first_look;
         found = {};
         double& max_z = found.student.maximum = team.maximum(lane_maxima(team, student, beginning));
@@ -57,9 +62,11 @@ struct pair_scan {
                     largest_z = max(z, largest_z);
                     largest_w = max(w, largest_w);
                     const number x = z - reference_z, e = of_student(x);
-                    if constexpr (WithReverseKl)
-                        gaps_of_tile =
-                            fma(e, gap.unshifted(x, at_least(w, number(masked_logit)) - reference_w), gaps_of_tile);
+                    if constexpr (WithReverseKl) {
+                        const number d = gap.unshifted(x, at_least(w, number(masked_logit)) - reference_w);
+                        if constexpr (looks_for_clamps) largest_gap = max(d, largest_gap);
+                        gaps_of_tile = fma(e, d, gaps_of_tile);
+                    }
                     return std::array<number, 2>{e, of_teacher(w - reference_w)};
                 });
                 if (looks == 0 && (team.any(largest_z > reference_z) || team.any(largest_w > reference_w))) {
@@ -85,15 +92,17 @@ struct pair_scan {
         found.student.has_nan = !is_finite(sum_z);
         found.teacher.has_nan = !is_finite(sum_w);
         found.reverse_kl = (weighted_gap + team.sum(weighted_gaps)) / sum_z + (std::log(sum_w) - std::log(sum_z));
+        if constexpr (looks_for_clamps)
+            found.clamps_matter = team.any(largest_gap > number(-log_probability_floor - 64.0));
+        else
+            found.clamps_matter = found.reverse_kl > largest_scanned_kl;
     }
 
 private:
+    static constexpr bool looks_for_clamps = sizeof(typename Team::real) > sizeof(float);
+    static constexpr double largest_scanned_kl = 16.0;
     static constexpr double larger(double a, double b) { return a < b ? b : a; }
 };
-
-/// A pair_scan clamps d, where an entry's log_ratio is d and the difference of the log-normalisers, clamped. The two differ by up to
-/// log V at entries that are clamped. Below this bound such entries have less than 2e-5 of p, which makes no difference.
-inline constexpr double largest_scanned_kl = 16.0;
 
 /// A pair's KL(p || q) from the entries themselves, once the normalisers are known.
 template <class Team, class StudentRow, class TeacherRow>
@@ -125,7 +134,7 @@ DISTILL_INLINE constexpr pair_statistics scan_pair(const Team& team, const Stude
     team.outlined(pair_scan<WithReverseKl, Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
                                                                          inverse_teacher, found});
     if constexpr (WithReverseKl)
-        if (found.student.usable() && found.teacher.usable() && found.reverse_kl > largest_scanned_kl)
+        if (found.student.usable() && found.teacher.usable() && found.clamps_matter)
             team.outlined(reverse_kl_sum<Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
                                                                        inverse_teacher, found});
     return found;

@@ -8,7 +8,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// 1 where |x| is in [smallest, largest], or is 0 or not finite; else a power of two of about |x|: x over it is exact, and about 1.
+/// 1 where |x| is in [smallest, largest], or is 0 or not finite; else a power of two of about |x|: x over it is exact, and
+/// about 1.
 constexpr double unit_beyond(double x, double smallest, double largest) {
     const double magnitude = x < 0.0 ? -x : x;
     if (!is_finite(x) || magnitude == 0.0 || (magnitude >= smallest && magnitude <= largest)) return 1.0;

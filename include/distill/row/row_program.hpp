@@ -30,7 +30,7 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
+/// One row of one objective. The constructor scans the row; the call sums and writes.
 template <team Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
 class row_program {
     using number = typename Team::number;
@@ -45,7 +45,7 @@ class row_program {
     static constexpr bool has_scratch = requires(const Team& team) {
         { team.scratch() } -> std::same_as<real*>;
     };
-    /// Sweep 1 reads both rows side by side, which keeps more of the memory busy than one after the other.
+    /// Sweep 1 reads both rows together, which uses more of the memory's bandwidth than one after the other.
     static constexpr bool scans_pair = has_scratch && traits::reads_rows_together;
     /// Sweep 1 finds H.
     static constexpr bool finds_dlogp_sum = writes && has_scratch && traits::dlogp_sum_is_reverse_kl;
@@ -140,8 +140,9 @@ private:
         return outcome;
     }
 
-    /// The coefficients in units of a power of two, where all of them are so large or so small that a product of one with an entry's
-    /// number might leave the range of the type computed in. The row's loss and the weight of its gradient have the unit as a factor.
+    /// The coefficients in units of a power of two, where all of them are so large or so small that a product of one with an
+    /// entry's number might leave the range of the type computed in. The row's loss and the weight of its gradient have the
+    /// unit as a factor.
     DISTILL_INLINE constexpr void take_out_unit() {
         double largest = 0.0;
         for_each_term(objective_, [&](auto, const auto& t) DISTILL_INLINE_LAMBDA { largest = larger(largest, t.weight); });
@@ -189,7 +190,7 @@ private:
             }
     }
 
-    /// Terms that depend on the row as a whole become the ones to use in it; one of coefficient 0 costs nothing.
+    /// Terms that depend on the row as a whole are replaced by those for this row. A term of coefficient 0 costs nothing.
     DISTILL_INLINE constexpr void fit_terms_to_row() {
         for_each_term(objective_, [&]<class Term>(auto group, weighted<Term>& t) DISTILL_INLINE_LAMBDA {
             if constexpr (row_dependent_term<Term>) {
@@ -251,7 +252,7 @@ private:
             return number(0.0);
     }
 
-    /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
+    /// The value and, per group, h. Scratch keeps h times its coefficient and 1 / T, without the row's weight.
     template <bool Keep, class Makers, class At>
     DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers,
                                                                      const std::array<number, groups>& factors,
@@ -381,7 +382,7 @@ private:
         }
     }
 
-    // Copies: what a sweep reads in its loop must be seen not to alias the gradient it writes.
+    // Copies, so that the compiler sees that the gradient written in a loop does not alias what the loop reads.
     Team team_;
     Objective objective_;
     row_input<StudentRow, TeacherRow> in_;

@@ -15,8 +15,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// One row's softmax at one temperature, in double. Inlined everywhere, so that its arithmetic is that of the loop it is called
-/// in, with fused multiplications or without, whatever else is in that loop.
+/// One row's softmax at one temperature, in double. It is inlined everywhere, so that its arithmetic is that of the calling
+/// loop, with fused multiplications or without.
 struct softmax {
     double maximum = 0.0;
     double inverse_temperature = 1.0;
@@ -49,12 +49,12 @@ DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
     (std::make_index_sequence<terms>{});
 }
 
-/// x / T_p - y / T_q - shift for x = z - max z and y = w - max w, clamped as an entry's log_ratio is. With the difference of the
-/// log-normalisers as shift it is log p - log q.
+/// x / T_p - y / T_q - shift for x = z - max z and y = w - max w, clamped as an entry's log_ratio is. With the difference of
+/// the log-normalisers as shift it is log p - log q.
 ///
-/// p and q are made from the same x and y, so the result is that of logits which differ from the given ones by the rounding of x
-/// and y, whatever the level of the rows. It is computed as (x - y T_p / T_q) / T_p - shift: at one temperature the difference is
-/// exact where p and q are close, and 0 where they are equal. The shift is carried in two parts.
+/// p and q are made from the same x and y, so the result is that of logits which differ from the given ones by the rounding
+/// of x and y, whatever the level of the rows. It is computed as (x - y T_p / T_q) / T_p - shift: at one temperature the
+/// difference is exact where p and q are close, and 0 where they are equal. The shift is carried in two parts.
 template <class Number, class Real>
 class logit_gap {
 public:
@@ -95,7 +95,7 @@ public:
           q_(teacher),
           gap_(student.inverse_temperature, teacher.inverse_temperature, student.log_sum - teacher.log_sum) {}
 
-    /// p alone: what a row needs whose terms live at single tokens.
+    /// p alone, for rows that have terms at single tokens only.
     DISTILL_INLINE constexpr Number probability(const Number& z) const { return p_.probability(z); }
 
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z) const {
@@ -103,7 +103,7 @@ public:
         return {p_.log_probability(z), p_.probability(z), zero, zero, zero, zero, unmasked(z)};
     }
 
-    /// p - q = q (exp(log_ratio) - 1) where that is small, so that entries on which p and q agree are not noise.
+    /// p - q is computed as q (exp(log_ratio) - 1) where log_ratio is small: it keeps its digits where p and q nearly agree.
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z, const Number& w) const {
         const Number x = z - p_.maximum, y = at_least(w, Number(masked_logit)) - q_.maximum;
         const Number log_ratio = gap_(x, y);
