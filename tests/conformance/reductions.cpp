@@ -145,6 +145,28 @@ TEST_CASE("the mean does not depend on the scale of the weights") {
     CHECK(f(e.batch()).value == doctest::Approx(expected).epsilon(1e-12));
 }
 
+TEST_CASE(
+    "a mean is right for weights of any size, those whose inverse or whose product with the loss is no double included") {
+    example e = weighted_example();
+    for (double& w : e.weights) w = w == 0.0 ? 0.0 : 1.0;
+    auto in = e.batch();
+    in.sequence_offsets = offsets;
+    const auto check = [&](const auto& reduction) {
+        const distill::loss f{distill::cross_entropy{}, distill::eigen{}, reduction};
+        for (double& w : e.weights) w = w == 0.0 ? 0.0 : 1.0;
+        matrix expected = matrix::filled(rows, vocabulary, 0, sentinel), found = expected;
+        const double value = f(in, expected.view()).value;
+        for (const double size : {5e-324, 1e-310, 1e-200, 1e200, 1.5e307}) {
+            CAPTURE(size);
+            for (double& w : e.weights) w = w == 0.0 ? 0.0 : size;
+            CHECK(f(in, found.view()).value == doctest::Approx(value).epsilon(1e-14));
+            CHECK(same_bits(found.memory, expected.memory));
+        }
+    };
+    check(distill::token_mean{});
+    check(distill::sequence_mean{});
+}
+
 TEST_CASE("sequences without an active row count for nothing, and none at all is loss 0") {
     example e = weighted_example();
     e.weights.assign(rows, 0.0);

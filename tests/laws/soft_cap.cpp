@@ -131,6 +131,25 @@ TEST_CASE("under a cap a row with NaN or infinity is NaN, as without, and distur
     }
 }
 
+TEST_CASE("a cap bounds every finite logit, however large; one of -2^100 or less is masked") {
+    for (const double large : {0x1p100, 3e38}) {
+        const filled_rows in{
+            .rows = 1, .vocabulary = 4, .student = {large, 0.0, 29.0, -large}, .teacher = {1.0, large, 1.0, -large}};
+        filled_rows after = in;
+        after.student = capped(in.student, 30.0);
+        after.teacher = capped(in.teacher, 30.0);
+        after.student[3] = after.teacher[3] = minus_infinity;
+        const double expected = call<double>(loss{forward_kl{}, reference{}, token_sum{}}, after).result.value;
+        const soft_cap cap{30.0};
+        CHECK(deviation(call<double>(loss{forward_kl{}, reference{}, token_sum{}, {}, cap}, in).result.value, expected) <=
+              tolerance::rounding);
+        CHECK(deviation(call<double>(loss{forward_kl{}, eigen{}, token_sum{}, {}, cap}, in).result.value, expected) <=
+              tolerance::rounding);
+        CHECK(deviation(call<float>(loss{forward_kl{}, eigen{}, token_sum{}, {}, cap}, in).result.value, expected) <=
+              tolerance::single_loss);
+    }
+}
+
 TEST_CASE("under a cap the gradient may be written over the logits, or added to what is there") {
     auto random = engine("soft caps: places");
     const filled_rows in = random_rows(random, 2, 33);

@@ -35,6 +35,9 @@ inline constexpr double single_gradient_near_zero = 3e-3 * reordering;
 inline constexpr double single_gradient_sum = 3e-6 * reordering;  // |sum_j dz_j| over sum_j (|dz_j| + p_j + q_j)
 // One entry of a gradient, relative to |dz_j| + (p_j + q_j) (1 + |loss|), beyond its one rounding to the storage type.
 inline constexpr double single_gradient_entry = 5e-6 * reordering;
+// The same of alpha_beta{0.2, 0.7}, which weighs an entry with max(p, q)^0.9: more than p + q where both are small. There the logits
+// are rounded to their distance from the row's maximum.
+inline constexpr double single_gradient_entry_of_alpha_beta = 5e-5 * reordering;
 // Where a gradient jumps at p = q, entries whose log p and log q are nearer than this may be on either side.
 inline constexpr double width_of_a_jump = 1e-5;
 inline constexpr double single_gradient_with_a_jump = 3e-3 * reordering;  // what they do to the moment, and so to all others

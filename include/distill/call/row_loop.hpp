@@ -115,7 +115,7 @@ DISTILL_INLINE constexpr row_sums run_rows(const Team& team, const Call& call, s
         const double weight = cursor.weight(row);
         const row::row_outcome outcome = run_row(team, call, row, weigher.own_weight(row), weight, call.denominator);
         fill_padding(team, call, row);
-        sums = sums + sums_of_row(outcome, weight);
+        sums = sums + sums_of_row(outcome, weight, call.denominator);
         call.row_losses.store(row, outcome.finite ? outcome.loss : quiet_nan());
     }
     return sums;

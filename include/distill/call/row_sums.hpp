@@ -4,6 +4,7 @@
 #include <distill/core/number.hpp>
 #include <distill/core/reduction.hpp>
 #include <distill/core/result.hpp>
+#include <distill/row/range.hpp>
 #include <distill/row/token_terms.hpp>
 
 #include <cstddef>
@@ -12,7 +13,7 @@ namespace distill::inline DISTILL_ABI::call {
 
 /// Totals over some rows; blocks of rows add up in their order.
 struct row_sums {
-    double weighted_loss = 0.0;
+    double weighted_loss = 0.0;  ///< in units of unit_of_weights
     std::ptrdiff_t nonfinite_rows = 0;
     std::ptrdiff_t clipped_rows = 0;
     std::ptrdiff_t guarded_rows = 0;
@@ -23,17 +24,21 @@ struct row_sums {
     }
 };
 
+/// What weights and denominator are divided by before losses are summed: a power of two, so that no bit changes; 1 but where
+/// the sum might leave the range of double although the mean does not.
+constexpr double unit_of_weights(double denominator) { return row::unit_beyond(denominator, 0x1p-500, 0x1p500); }
+
 /// A row's part of the totals, of a given weight before the denominator.
-constexpr row_sums sums_of_row(const row::row_outcome& outcome, double weight) {
+constexpr row_sums sums_of_row(const row::row_outcome& outcome, double weight, double denominator) {
     if (!outcome.finite) return {.nonfinite_rows = 1};
-    return {weight * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
+    return {weight / unit_of_weights(denominator) * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
 }
 
 /// The result of a call.
 constexpr loss_result result_of(const row_sums& sums, const row_totals& rows, double denominator) {
     return {.value = sums.nonfinite_rows > 0 ? quiet_nan()
                      : rows.active_rows == 0 ? 0.0
-                                             : sums.weighted_loss / denominator,
+                                             : sums.weighted_loss / (denominator / unit_of_weights(denominator)),
             .denominator = denominator,
             .active_rows = rows.active_rows,
             .nonfinite_rows = sums.nonfinite_rows,

@@ -19,6 +19,17 @@ constexpr std::ptrdiff_t sequence_of(const row_indices& offsets, std::ptrdiff_t 
     return low;
 }
 
+/// The weight of a row in its sequence, of active rows of weight `sequence_weight` together.
+template <class Reduction>
+constexpr double weight_in_sequence(const Reduction& reduction, double own, double sequence_weight) {
+    if (own == 0.0 || sequence_weight == 0.0) return 0.0;
+    const double factor = reduction.sequence_factor(sequence_weight);
+    if (is_finite(factor)) return own * factor;
+    // The inverse of a subnormal weight overflows, the row's share of it does not.
+    constexpr double scale = 0x1p100;
+    return (own * scale) * reduction.sequence_factor(sequence_weight * scale);
+}
+
 /// Weighs the rows of a batch.
 template <class Batch, class Reduction>
 class row_weigher {
@@ -53,19 +64,21 @@ public:
             if constexpr (Reduction::needs_sequences)
                 while (row >= weigher_.in_.sequence_offsets[sequence_ + 1]) enter(sequence_ + 1);
             const double own = weigher_.own_weight(row);
-            return own == 0.0 ? 0.0 : own * factor_;
+            if constexpr (Reduction::needs_sequences)
+                return weight_in_sequence(weigher_.reduction_, own, sequence_weight_);
+            else
+                return own;
         }
 
     private:
         constexpr void enter(std::ptrdiff_t sequence) {
             sequence_ = sequence;
-            const double weight = weigher_.sequence_weight(sequence);
-            factor_ = weight != 0.0 ? weigher_.reduction_.sequence_factor(weight) : 0.0;
+            sequence_weight_ = weigher_.sequence_weight(sequence);
         }
 
         const row_weigher& weigher_;
         std::ptrdiff_t sequence_ = 0;
-        double factor_ = 1.0;
+        double sequence_weight_ = 0.0;
     };
 
 private:

@@ -55,16 +55,17 @@ struct dual {
         const T e = expm1(a.value);
         return {e, (e + T(1.0)) * a.derivative};
     }
-    /// d/dx log x = 1/x, with x held above the smallest normal float: no 0/0 where a probability is 0.
+    /// d/dx log x = 1/x; 0 at x = 0, where log is clamped: no 0/0 where a probability is 0.
     friend DISTILL_INLINE constexpr dual log(const dual& a) {
-        return {log(a.value), a.derivative / max(a.value, T(smallest_normal))};
+        const T zero(0.0);
+        return {log(a.value), select(a.value > zero, a.derivative / a.value, zero)};
     }
     friend DISTILL_INLINE constexpr dual log1p(const dual& a) {
         return {log1p(a.value), a.derivative / max(T(1.0) + a.value, T(smallest_normal))};
     }
     friend DISTILL_INLINE constexpr dual sqrt(const dual& a) {
         const T root = sqrt(a.value);
-        return {root, a.derivative / max(root + root, T(smallest_normal))};
+        return {root, a.derivative / max(root + root, T(smallest_root))};
     }
 };
 

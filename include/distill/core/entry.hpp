@@ -10,8 +10,8 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// `log_ratio` is log p - log q and `difference` is p - q, both formed from the logits without subtracting two rounded
 /// numbers: where p and q nearly agree, `e.difference` keeps digits that `e.p - e.q` has lost. Log-probabilities are never
-/// below `log_probability_floor`, so products such as `e.p * e.log_q` are always finite; a masked entry has p = 0 exactly.
-/// Where an objective has no teacher, the teacher's members are unspecified.
+/// below `log_probability_floor` and `log_ratio` is in [-1e6, 1e6], so products such as `e.p * e.log_q` are always finite; a
+/// masked entry has p = 0 exactly. Where an objective has no teacher, the teacher's members are unspecified.
 template <class T>
 struct entry {
     T log_p;
@@ -20,6 +20,7 @@ struct entry {
     T q;
     T log_ratio;
     T difference;
+    T unmasked = T(1.0);  ///< 0 where the student's logit is masked, else 1. A log_p at the floor alone does not tell
 };
 
 /// The logarithm of a probability that is zero: KL(q || p) with q_v > 0 = p_v is about 1e6 q_v instead of infinity.
@@ -81,7 +82,8 @@ DISTILL_INLINE constexpr entry<dual<T>> differentiable(const entry<T>& e) {
             .log_q = {e.log_q, zero},
             .q = {e.q, zero},
             .log_ratio = {e.log_ratio, one},
-            .difference = {e.difference, e.p}};
+            .difference = {e.difference, e.p},
+            .unmasked = {e.unmasked, zero}};
 }
 
 template <class T>

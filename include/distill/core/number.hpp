@@ -21,8 +21,8 @@ namespace distill::inline DISTILL_ABI {
 ///   * Every number that it is handed is finite. A row that holds NaN or +infinity reaches no term; -infinity arrives as p = 0
 ///     and the floor of log p.
 ///   * Of finite numbers, + - * / and the functions give what arithmetic in the number's precision gives, functions to the errors
-///     and in the ranges of backend/simd/math.hpp. Beyond them a function may be clamped: of 0 the logarithm is finite in float
-///     lanes, and -infinity elsewhere.
+///     and in the ranges of backend/simd/math.hpp. Beyond them a function may be clamped. log(0) and log1p(-1) are finite: a
+///     probability of 0 counts as the smallest normal number, about -87 in float and -708 in double.
 ///   * Nothing is said of NaN and infinities as arguments. A comparison with NaN is false unless the consumer's flags say that
 ///     there is none; min and max may return either argument; a function returns some number, or NaN. It is not the same in every
 ///     number type and instruction set. A term that divides by no 0 and overflows nowhere meets neither.
@@ -47,8 +47,12 @@ concept number = std::copyable<T> && std::convertible_to<double, T> && requires(
     { sqrt(a) } -> std::same_as<T>;
 };
 
-/// The smallest normal float: what a divisor that may be 0 is held to.
+/// The smallest normal float: the bound of a divisor that may be 0.
 inline constexpr double smallest_normal = 0x1p-126;
+
+/// Its root: the bound of a divisor that is a sum of square roots. Of a smaller number than smallest_normal, float lanes
+/// return 0 as the root.
+inline constexpr double smallest_root = 0x1p-63;
 
 /// The bits of a number. Under -ffast-math a compiler takes what it computes for finite, and may conclude from that what the bits
 /// are not: it cannot see where these come from. A reference, since clang takes an argument and a result for finite, too.

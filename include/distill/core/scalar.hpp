@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <concepts>
+#include <limits>
 
 #include <distill/core/macros_of_others.hpp>
 
@@ -36,8 +37,10 @@ struct scalar {
     friend constexpr scalar exp(scalar a) noexcept { return raw(std::exp(a.value)); }
     friend constexpr scalar exp2(scalar a) noexcept { return raw(std::exp2(a.value)); }
     friend constexpr scalar expm1(scalar a) noexcept { return raw(std::expm1(a.value)); }
-    friend constexpr scalar log(scalar a) noexcept { return raw(std::log(a.value)); }
-    friend constexpr scalar log1p(scalar a) noexcept { return raw(std::log1p(a.value)); }
+    /// Finite at 0 and below, as in every lane: 0 log 0 is 0.
+    friend constexpr scalar log(scalar a) noexcept { return raw(std::log(max(a, raw(smallest)).value)); }
+    /// Finite at -1 and below.
+    friend constexpr scalar log1p(scalar a) noexcept { return raw(std::log1p(max(a, raw(above_minus_one)).value)); }
     friend constexpr scalar sqrt(scalar a) noexcept { return raw(std::sqrt(a.value)); }
     friend constexpr scalar fma(scalar a, scalar b, scalar c) noexcept { return raw(a.value * b.value + c.value); }
 
@@ -51,10 +54,15 @@ struct scalar {
     friend constexpr scalar larger_magnitude(scalar magnitude, scalar b) noexcept {
         return is_nan(magnitude) || (!is_nan(b) && abs(b) < magnitude) ? magnitude : abs(b);
     }
+    /// Neither infinity nor NaN.
+    friend constexpr bool is_finite(const scalar& a) noexcept { return distill::is_finite(a.value); }
     /// NaN of either sign.
     friend constexpr bool is_nan(const scalar& a) noexcept { return distill::is_nan(a.value); }
 
 private:
+    static constexpr Float smallest = std::numeric_limits<Float>::min();
+    static constexpr Float above_minus_one = std::numeric_limits<Float>::epsilon() / 2 - 1;
+
     static constexpr scalar raw(Float x) noexcept {
         scalar result;
         result.value = x;

@@ -19,7 +19,7 @@ struct squared_hellinger : term<squared_hellinger> {
     constexpr summand<T> operator()(const entry<T>& e) const {
         const T half(0.5);
         const T root_p = sqrt(e.p);
-        const T d = e.difference / max(root_p + sqrt(e.q), T(smallest_normal));
+        const T d = e.difference / max(root_p + sqrt(e.q), T(smallest_root));
         return {.value = half * d * d, .dlogp = half * root_p * d};
     }
 };

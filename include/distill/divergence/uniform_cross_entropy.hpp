@@ -19,16 +19,13 @@ struct uniform_cross_entropy : term<uniform_cross_entropy> {
     template <class Row>
     constexpr uniform_cross_entropy for_row(const Row& row) const {
         uniform_cross_entropy fitted = *this;
-        fitted.share_ = 1.0 / row.sum([](const auto& e) {
-            using number = std::remove_cvref_t<decltype(e.log_p)>;
-            return select(e.log_p > number(log_probability_floor), number(1.0), number(0.0));
-        });
+        fitted.share_ = 1.0 / row.sum([](const auto& e) { return e.unmasked; });
         return fitted;
     }
 
     template <class T>
     constexpr summand<T> operator()(const entry<T>& e) const {
-        const T share = select(e.log_p > T(log_probability_floor), T(share_), T(0.0));
+        const T share = T(share_) * e.unmasked;
         return {.value = -share * e.log_p, .dlogp = -share};
     }
 

@@ -20,7 +20,7 @@ struct row_gradient {
     bool adds;
 };
 
-/// In place of a row_gradient where only the value is asked.
+/// In place of a row_gradient where only the value is computed.
 struct no_gradient {};
 
 template <class Team, class StudentRow, class Element, class At>
@@ -32,7 +32,7 @@ DISTILL_INLINE constexpr void store_gradient(const Team& team, const StudentRow&
     team.store(gradient.data, at, dz);
 }
 
-/// Sweep 3 where it has no term to evaluate, h being kept in the team's scratch (Kept) or 0: one function for all objectives.
+/// Sweep 3 where it evaluates no term: h is read from the team's scratch (Kept) or is 0. One function serves all objectives.
 template <bool Kept, std::size_t Groups, class Team, class StudentRow, class Element>
 struct gradient_sweep {
     using number = typename Team::number;
@@ -51,7 +51,7 @@ struct gradient_sweep {
             makers[g] = entry_maker<number, typename Team::real>(softmaxes[g], softmax{});
             dlogp_sum[g] = row_constant<number>(dlogp_sums[g]);
         }
-        // A copy: stores of 16 bytes need it seen that no store changes where the next one goes.
+        // A copy, so that the compiler sees that a store does not change where the next one goes.
         const row_gradient<Element> destination = gradient;
         const number weight = row_constant<number>(destination.weight);
         team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {

@@ -1,4 +1,4 @@
-/// How a sweep reads a row's logits: as they stand in memory, or soft-capped (core/soft_cap.hpp). A row is a pointer, or a
+/// How a sweep reads a row's logits: as they are in memory, or soft-capped (core/soft_cap.hpp). A row is a pointer, or a
 /// capped_row around one.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// A row of logits that count as cap tanh(x / cap); at cap 0 as they are.
+/// A row of logits x that are read as cap tanh(x / cap), or as they are where cap is 0.
 template <class Element>
 struct capped_row {
     const Element* data;
@@ -47,14 +47,15 @@ constexpr const Element* address_of(const capped_row<Element>& row) {
     return row.data;
 }
 
-/// cap tanh(x / cap) from expm1(-2 |x| / cap), which keeps the digits of small logits. What is masked or not finite stays.
+/// cap tanh(x / cap) from expm1(-2 |x| / cap), which keeps the digits of small logits. Masked logits, infinities and NaN are
+/// returned as they are.
 template <class Number>
 DISTILL_INLINE constexpr Number soft_capped(const Number& x, double cap) {
     if (cap == 0.0) return x;
     const Number e = expm1(abs(x) * Number(-2.0 / cap));
     const Number magnitude = Number(-cap) * e / (e + Number(2.0));
     const Number capped = select(x < Number(0.0), -magnitude, magnitude);
-    return select(is_nan(x), x, select(abs(x) < Number(-masked_logit), capped, x));
+    return select(is_finite(x), select(x > Number(masked_logit), capped, x), x);
 }
 
 /// The derivative 1 - tanh(x / cap)^2, without cancellation where it is small; 0 at masked logits.

@@ -60,7 +60,7 @@ public:
         return detail::is_part<Term, vocabulary_part> && contains(needs_of<Term>(), fields::teacher);
     });
 
-    /// A term that is no sum over the vocabulary may ask for the teacher's softmax: for log q(y), or for what its for_row sums.
+    /// A term that is no sum over the vocabulary may read the teacher's softmax: log q(y), or what its for_row sums.
     static constexpr bool may_want_teacher_softmax = any([]<class Term>(std::type_identity<Term>) {
         return !detail::is_part<Term, vocabulary_part> &&
                contains(needs_of<Term>(), fields::teacher_log_prob | fields::teacher);
@@ -75,11 +75,11 @@ public:
         return detail::is_part<Term, vocabulary_part> && !known_to_sum_to_zero<Term>();
     });
 
-    /// A token term looks at the teacher's own prediction.
+    /// A token term reads the teacher's own prediction.
     static constexpr bool may_want_teacher_label =
         any([]<class Term>(std::type_identity<Term>) { return contains(needs_of<Term>(), fields::teacher_label); });
 
-    /// One sweep may read both rows, side by side (row/pair_scan.hpp). It looks for no argmax.
+    /// One sweep may read both rows together (row/pair_scan.hpp), which finds no argmax.
     static constexpr bool reads_rows_together = reads_teacher && groups == 1 && !may_want_teacher_label;
 
     /// H is a multiple of KL(p || q), which that sweep finds beside the normalisers.
@@ -116,7 +116,7 @@ DISTILL_INLINE constexpr void for_each_term(Objective& o, const Visitor& visit) 
     (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
 }
 
-/// How many times KL(p || q) the vocabulary terms' dlogp_sum is, where it is a multiple of that.
+/// c, where the vocabulary terms' dlogp_sum is c KL(p || q).
 template <class Objective>
 DISTILL_INLINE constexpr double weight_of_reverse_kl(const Objective& o) {
     double weight = 0.0;
@@ -156,7 +156,7 @@ template <std::size_t Index, class Number, class Objective>
 DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, const entry<Number>& e) {
     summand<Number> total{Number(empty_sum), Number(empty_sum)};
     const auto& terms = std::get<Index>(o.groups).terms;
-    // Not std::apply: between it and the term's body stand functions that g++ need not inline.
+    // Not std::apply: it calls the term through functions that g++ need not inline.
     [&]<std::size_t... T>(std::index_sequence<T...>) DISTILL_INLINE_LAMBDA {
         const auto add = [&]<class Term>(const weighted<Term>& term) DISTILL_INLINE_LAMBDA {
             if constexpr (!detail::is_part<Term, vocabulary_part>)

@@ -1,5 +1,5 @@
-/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before either is
-/// known.
+/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before either
+/// is known.
 #pragma once
 
 #include <distill/core/entry.hpp>
@@ -8,6 +8,7 @@
 #include <distill/row/row_statistics.hpp>
 #include <distill/row/scaled_exponential.hpp>
 #include <distill/row/softmax.hpp>
+#include <distill/row/whole_row.hpp>
 
 #include <array>
 #include <cmath>
@@ -20,11 +21,16 @@ namespace distill::inline DISTILL_ABI::row {
 /// What a pair_scan finds.
 struct pair_statistics {
     row_statistics<1> student, teacher;
-    double reverse_kl = 0.0;  ///< to fp32's rounding of log p - log q, at entries of which it is clamped as of an entry
+    double reverse_kl = 0.0;     ///< sum_v p_v log_ratio_v, with log_ratio clamped as an entry's is
+    bool clamps_matter = false;  ///< the scan's own sum is not good enough: reverse_kl_sum finds it
 };
 
-/// As row_scan, of both rows at a time. With d = log p - log q less the difference of the log-normalisers,
+/// As row_scan, of both rows at a time. With d = log p - log q but for the difference of the log-normalisers,
 /// KL(p || q) = sum_v exp((z_v - max z) / T) d_v / sum_v exp((z_v - max z) / T) + that difference.
+///
+/// The scan clamps d; an entry's log_ratio is clamped with the difference of the log-normalisers in it, which is at most log
+/// V. So an entry that is clamped is off by that much of 1e6. In float it makes no difference where the sum is below
+/// largest_scanned_kl, since such entries then have less than 2e-5 of p. In double every one counts.
 template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
 struct pair_scan {
     Team team;
@@ -37,7 +43,8 @@ struct pair_scan {
     DISTILL_INLINE constexpr void operator()() const {
         using number = typename Team::number;
         const scaled_exponential<number, false> of_student(inverse_student * log2_e), of_teacher(inverse_teacher * log2_e);
-        number largest_z(masked_logit), largest_w(masked_logit), weighted_gaps(0.0);
+        const logit_gap<number, typename Team::real> gap(inverse_student, inverse_teacher);
+        number largest_z(masked_logit), largest_w(masked_logit), weighted_gaps(0.0), largest_gap(0.0);
         const std::ptrdiff_t beginning = vocabulary < first_look ? vocabulary : first_look;
         found = {};
         double& max_z = found.student.maximum = team.maximum(lane_maxima(team, student, beginning));
@@ -47,8 +54,6 @@ struct pair_scan {
         team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
             for (int looks = 0, needed = 1; looks < needed; ++looks) {
                 const number reference_z = row_constant<number>(max_z), reference_w = row_constant<number>(max_w);
-                const logit_gap<number, typename Team::real> gap(inverse_student, inverse_teacher,
-                                                                 (max_z - max_w) * inverse_student);
                 number gaps_of_tile(0.0);
                 const auto of_tile = team.template precise_sum<2>(tile, [&](const auto& at) DISTILL_INLINE_LAMBDA {
                     team.prefetch_next_tile(address_of(student), at);
@@ -56,10 +61,11 @@ struct pair_scan {
                     const number z = load_logits(team, student, at), w = load_logits(team, teacher, at);
                     largest_z = max(z, largest_z);
                     largest_w = max(w, largest_w);
-                    const number e = of_student(z - reference_z);
+                    const number x = z - reference_z, e = of_student(x);
                     if constexpr (WithReverseKl) {
-                        const number clamped_w = at_least(w, number(masked_logit));
-                        gaps_of_tile = fma(e, gap(z, clamped_w, clamped_w - reference_w), gaps_of_tile);
+                        const number d = gap.unshifted(x, at_least(w, number(masked_logit)) - reference_w);
+                        if constexpr (looks_for_clamps) largest_gap = max(d, largest_gap);
+                        gaps_of_tile = fma(e, d, gaps_of_tile);
                     }
                     return std::array<number, 2>{e, of_teacher(w - reference_w)};
                 });
@@ -85,14 +91,39 @@ struct pair_scan {
 
         found.student.has_nan = !is_finite(sum_z);
         found.teacher.has_nan = !is_finite(sum_w);
-        // Where a gap is clamped the normalisers are no part of it. A mean that large is the bound, times what p has of such entries.
-        const double mean_gap = (weighted_gap + team.sum(weighted_gaps)) / sum_z;
-        const double clamped = mean_gap > 1e3 ? mean_gap / -log_probability_floor : 0.0;
-        found.reverse_kl = mean_gap + (std::log(sum_w) - std::log(sum_z)) * (clamped < 1.0 ? 1.0 - clamped : 0.0);
+        found.reverse_kl = (weighted_gap + team.sum(weighted_gaps)) / sum_z + (std::log(sum_w) - std::log(sum_z));
+        if constexpr (looks_for_clamps)
+            found.clamps_matter = team.any(largest_gap > number(-log_probability_floor - 64.0));
+        else
+            found.clamps_matter = found.reverse_kl > largest_scanned_kl;
     }
 
 private:
+    static constexpr bool looks_for_clamps = sizeof(typename Team::real) > sizeof(float);
+    static constexpr double largest_scanned_kl = 16.0;
     static constexpr double larger(double a, double b) { return a < b ? b : a; }
+};
+
+/// A pair's KL(p || q) from the entries themselves, once the normalisers are known.
+template <class Team, class StudentRow, class TeacherRow>
+struct reverse_kl_sum {
+    Team team;
+    StudentRow student;
+    TeacherRow teacher;
+    std::ptrdiff_t vocabulary;
+    double inverse_student, inverse_teacher;
+    pair_statistics& found;
+
+    DISTILL_INLINE constexpr void operator()() const {
+        using number = typename Team::number;
+        const entry_maker<number, typename Team::real> maker(
+            softmax(found.student.maximum, inverse_student, found.student.sums[0]),
+            softmax(found.teacher.maximum, inverse_teacher, found.teacher.sums[0]));
+        found.reverse_kl = sum_over<1>(team, vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+            const entry<number> e = maker(load_logits(team, student, at), load_logits(team, teacher, at));
+            return std::array<number, 1>{e.p * e.log_ratio};
+        })[0];
+    }
 };
 
 template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
@@ -102,6 +133,10 @@ DISTILL_INLINE constexpr pair_statistics scan_pair(const Team& team, const Stude
     pair_statistics found;
     team.outlined(pair_scan<WithReverseKl, Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
                                                                          inverse_teacher, found});
+    if constexpr (WithReverseKl)
+        if (found.student.usable() && found.teacher.usable() && found.clamps_matter)
+            team.outlined(reverse_kl_sum<Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
+                                                                       inverse_teacher, found});
     return found;
 }
 

@@ -5,8 +5,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// A number of one value, made before the loop over entries. A number type that has something better than its conversion from
-/// double, but no compiler takes it out of a loop, offers it as a static member of that name.
+/// A number of one value, made before the loop over entries. A number type may have a static member of this name, which is
+/// faster than its conversion from double.
 template <class Number>
 DISTILL_INLINE constexpr Number row_constant(double x) {
     if constexpr (requires { Number::row_constant(x); })

@@ -15,6 +15,7 @@
 #include <distill/row/gradient_sweep.hpp>
 #include <distill/row/objective_traits.hpp>
 #include <distill/row/pair_scan.hpp>
+#include <distill/row/range.hpp>
 #include <distill/row/row_constant.hpp>
 #include <distill/row/softmax.hpp>
 #include <distill/row/team.hpp>
@@ -29,7 +30,7 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// One row of one objective. Build it, then call it: it is the three sweeps with the row's constants at hand.
+/// One row of one objective. The constructor scans the row; the call sums and writes.
 template <team Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
 class row_program {
     using number = typename Team::number;
@@ -38,11 +39,13 @@ class row_program {
     using traits = row::objective_traits<Objective>;
     static constexpr std::size_t groups = traits::groups;
     static constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
+    /// Of a row. Its inverse is the smallest that the largest of a row may be.
+    static constexpr double largest_coefficient = 0x1p32;
 
     static constexpr bool has_scratch = requires(const Team& team) {
         { team.scratch() } -> std::same_as<real*>;
     };
-    /// Sweep 1 reads both rows side by side, which keeps more of the memory busy than one after the other.
+    /// Sweep 1 reads both rows together, which uses more of the memory's bandwidth than one after the other.
     static constexpr bool scans_pair = has_scratch && traits::reads_rows_together;
     /// Sweep 1 finds H.
     static constexpr bool finds_dlogp_sum = writes && has_scratch && traits::dlogp_sum_is_reverse_kl;
@@ -66,6 +69,7 @@ public:
         for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA {
             if (t.per_row) t.weight *= in.coefficient;
         });
+        take_out_unit();
         set_factors(std::make_index_sequence<groups>{});
         usable_ = has_usable_numbers(team, objective_, in_);
         if constexpr (scans_pair) {
@@ -90,7 +94,15 @@ public:
     /// The value, and with a row_gradient the gradient.
     DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
         if (!usable_) return {.finite = false};
+        row_outcome outcome = run(gradient);
+        outcome.loss *= unit_;
+        outcome.finite = outcome.finite && is_finite(outcome.loss);
+        return outcome;
+    }
 
+private:
+    /// With the loss in units of unit_.
+    DISTILL_INLINE constexpr row_outcome run(const Gradient& wanted) const {
         const typename Team::template common<single_entries<traits>> tokens(team_);
         token_outcome<traits> of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
             team_, objective_, in_, student_, teacher_, teacher_token_}(tokens.value);
@@ -113,6 +125,7 @@ public:
         if constexpr (writes) {
             for (std::size_t g = 0; g < groups; ++g) dlogp_sum[g] += of_tokens.dlogp_sum[g];
             if (!all_finite(outcome.loss, dlogp_sum)) return {.finite = false};
+            const Gradient gradient{wanted.data, weight_in_range(wanted.weight * unit_, dlogp_sum), wanted.adds};
             const auto scales = gradient_scales(gradient.weight);
             if constexpr (traits::single_entries > 0) team_.synchronize();
             read_corrections(gradient, tokens.value, scales, dlogp_sum);
@@ -124,11 +137,33 @@ public:
                     gradient.data[entry.index] = to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
             });
         }
-        outcome.finite = is_finite(outcome.loss);
         return outcome;
     }
 
-private:
+    /// The coefficients in units of a power of two, where all of them are so large or so small that a product of one with an
+    /// entry's number might leave the range of the type computed in. The row's loss and the weight of its gradient have the
+    /// unit as a factor.
+    DISTILL_INLINE constexpr void take_out_unit() {
+        double largest = 0.0;
+        for_each_term(objective_, [&](auto, const auto& t) DISTILL_INLINE_LAMBDA { largest = larger(largest, t.weight); });
+        unit_ = unit_beyond(largest, 1.0 / largest_coefficient, largest_coefficient);
+        if (unit_ != 1.0) for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA { t.weight /= unit_; });
+    }
+    /// The weight, or the largest one with which every factor of the gradient is far from the end of real's range.
+    constexpr double weight_in_range(double weight, const std::array<double, groups>& dlogp_sum) const {
+        constexpr double largest = sizeof(real) == sizeof(float) ? 0x1p120 : 0x1p1000;
+        double factor = 1.0;
+        for (std::size_t g = 0; g < groups; ++g)
+            factor = larger(factor, student_[g].inverse_temperature * larger(2.0 * largest_coefficient, dlogp_sum[g]));
+        const double bound = largest / factor;
+        return weight > bound ? bound : weight < -bound ? -bound : weight;
+    }
+    /// Of a magnitude and |b|.
+    static constexpr double larger(double magnitude, double b) {
+        const double other = b < 0.0 ? -b : b;
+        return magnitude < other ? other : magnitude;
+    }
+
     /// The teacher's softmax and argmax, as far as the objective's terms read them.
     DISTILL_INLINE constexpr void scan_teacher(const std::array<double, groups>& inverse_temperatures) {
         const bool wants_argmax = in_.teacher_token == in_.unknown_token && wants(objective_, fields::teacher_label);
@@ -155,7 +190,7 @@ private:
             }
     }
 
-    /// Terms that depend on the row as a whole become the ones to use in it; one of coefficient 0 costs nothing.
+    /// Terms that depend on the row as a whole are replaced by those for this row. A term of coefficient 0 costs nothing.
     DISTILL_INLINE constexpr void fit_terms_to_row() {
         for_each_term(objective_, [&]<class Term>(auto group, weighted<Term>& t) DISTILL_INLINE_LAMBDA {
             if constexpr (row_dependent_term<Term>) {
@@ -217,7 +252,7 @@ private:
             return number(0.0);
     }
 
-    /// The value and, per group, h. What is kept of h is its part in the gradient, before the row's weight.
+    /// The value and, per group, h. Scratch keeps h times its coefficient and 1 / T, without the row's weight.
     template <bool Keep, class Makers, class At>
     DISTILL_INLINE constexpr std::array<number, 1 + groups> summands(const Makers& makers,
                                                                      const std::array<number, groups>& factors,
@@ -347,13 +382,14 @@ private:
         }
     }
 
-    // Copies: what a sweep reads in its loop must be seen not to alias the gradient it writes.
+    // Copies, so that the compiler sees that the gradient written in a loop does not alias what the loop reads.
     Team team_;
     Objective objective_;
     row_input<StudentRow, TeacherRow> in_;
     std::array<softmax, groups> student_{}, teacher_{};
     std::array<double, groups> factors_{};
     double reverse_kl_ = 0.0;
+    double unit_ = 1.0;
     std::int64_t teacher_token_ = 0;
     bool usable_ = false;
 };

@@ -48,10 +48,10 @@ namespace row {
 
 inline constexpr double log2_e = 1.4426950408889634074;
 
-/// As many entries are looked at for their maximum before any is summed.
+/// The maximum of so many entries is found before any is summed.
 inline constexpr std::ptrdiff_t first_look = 16384;
 
-/// The maximum of a row's beginning, lane by lane. One group of lanes waits for the fourth before it.
+/// The maximum of a row's beginning, lane by lane. Four maxima take turns, so that no comparison waits for the one before it.
 template <class Team, class Row>
 DISTILL_INLINE constexpr typename Team::number lane_maxima(const Team& team, const Row& row, std::ptrdiff_t count) {
     using number = typename Team::number;
@@ -68,9 +68,9 @@ DISTILL_INLINE constexpr typename Team::number lane_maxima(const Team& team, con
     return max(max(a, b), max(c, d));
 }
 
-/// One read of a row, mostly: a tile is summed relative to the maximum so far, and once more where it raises that maximum; the
-/// row's beginning is looked at for its maximum beforehand. So the largest entry's exponential is exactly 1, and the sums keep more
-/// digits than their summands: an error of the normaliser is an error of log p - log q at every entry.
+/// Mostly one read of a row. The maximum of the row's beginning is found first. Then every tile is summed relative to the
+/// maximum so far; a tile that raises the maximum is summed again. So the largest entry's exponential is exactly 1. The sums
+/// keep more digits than their summands, since an error of the normaliser is an error of log p - log q at every entry.
 template <bool WithArgmax, class Team, class Row, std::size_t Temperatures>
 struct row_scan {
     Team team;

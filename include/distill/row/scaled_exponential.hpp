@@ -6,9 +6,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// 2^(scale x) factor for scale x <= 127, without the factor where it is left out; 0 at x = -infinity, NaN at NaN. Constants are
-/// broadcast once for a row. A number type that has something better than a multiplication before and after its exp2
-/// specialises it.
+/// 2^(scale x) factor, or 2^(scale x) without HasFactor, for scale x <= 127; 0 at x = -infinity, NaN at NaN. Constants are
+/// broadcast once for a row. A number type that has a faster way than a multiplication before and after exp2 specialises it.
 template <class Number, bool HasFactor>
 class scaled_exponential {
 public:

@@ -15,8 +15,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// One row's softmax at one temperature, in double. Inlined everywhere, so that its arithmetic is that of the loop it is called
-/// in, with fused multiplications or without, whatever else is in that loop.
+/// One row's softmax at one temperature, in double. It is inlined everywhere, so that its arithmetic is that of the calling
+/// loop, with fused multiplications or without.
 struct softmax {
     double maximum = 0.0;
     double inverse_temperature = 1.0;
@@ -49,28 +49,40 @@ DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
     (std::make_index_sequence<terms>{});
 }
 
-/// (z - w) / T_p + (w - max w) (1 / T_p - 1 / T_q) - shift, held as an entry's log_ratio is. With a shift of (max z - max w) / T_p and
-/// the difference of the log-normalisers it is log p - log q. z - w is exact where the two are close, the second part is 0 at one
-/// temperature, and the shift is carried in two parts.
+/// x / T_p - y / T_q - shift for x = z - max z and y = w - max w, clamped as an entry's log_ratio is. With the difference of
+/// the log-normalisers as shift it is log p - log q.
+///
+/// p and q are made from the same x and y, so the result is that of logits which differ from the given ones by the rounding
+/// of x and y, whatever the level of the rows. It is computed as (x - y T_p / T_q) / T_p - shift: at one temperature the
+/// difference is exact where p and q are close, and 0 where they are equal. The shift is carried in two parts.
 template <class Number, class Real>
 class logit_gap {
 public:
     constexpr logit_gap() = default;
-    DISTILL_INLINE constexpr logit_gap(double inverse_student, double inverse_teacher, double shift)
+    DISTILL_INLINE constexpr logit_gap(double inverse_student, double inverse_teacher, double shift = 0.0)
         : inverse_temperature_(row_constant<Number>(inverse_student)),
-          temperature_gap_(row_constant<Number>(inverse_student - inverse_teacher)) {
+          minus_ratio_(row_constant<Number>(-inverse_teacher / inverse_student)) {
         const auto high = static_cast<double>(static_cast<Real>(shift));
         shift_high_ = row_constant<Number>(high);
         shift_low_ = row_constant<Number>(shift - high);
     }
 
-    DISTILL_INLINE constexpr Number operator()(const Number& z, const Number& held_w, const Number& w_below_maximum) const {
-        const Number shifted = fma(z - held_w, inverse_temperature_, fma(w_below_maximum, temperature_gap_, -shift_high_));
-        return clamp_magnitude(shifted - shift_low_, Number(-log_probability_floor));
+    DISTILL_INLINE constexpr Number operator()(const Number& x, const Number& y) const {
+        return clamped(fma(gap(x, y), inverse_temperature_, -shift_high_) - shift_low_);
+    }
+
+    /// The same for a shift of 0.
+    DISTILL_INLINE constexpr Number unshifted(const Number& x, const Number& y) const {
+        return clamped(gap(x, y) * inverse_temperature_);
     }
 
 private:
-    Number inverse_temperature_{}, temperature_gap_{}, shift_high_{}, shift_low_{};
+    DISTILL_INLINE constexpr Number gap(const Number& x, const Number& y) const { return fma(y, minus_ratio_, x); }
+    static DISTILL_INLINE constexpr Number clamped(const Number& log_ratio) {
+        return clamp_magnitude(log_ratio, Number(-log_probability_floor));
+    }
+
+    Number inverse_temperature_{}, minus_ratio_{}, shift_high_{}, shift_low_{};
 };
 
 /// Makes the entries of one row: constants broadcast once, then two logits in, an entry out.
@@ -81,25 +93,23 @@ public:
     DISTILL_INLINE constexpr entry_maker(const softmax& student, const softmax& teacher)
         : p_(student),
           q_(teacher),
-          gap_(student.inverse_temperature, teacher.inverse_temperature,
-               (student.maximum - teacher.maximum) * student.inverse_temperature + (student.log_sum - teacher.log_sum)) {}
+          gap_(student.inverse_temperature, teacher.inverse_temperature, student.log_sum - teacher.log_sum) {}
 
-    /// p alone: what a row needs whose terms live at single tokens.
+    /// p alone, for rows that have terms at single tokens only.
     DISTILL_INLINE constexpr Number probability(const Number& z) const { return p_.probability(z); }
 
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z) const {
         const Number zero(0.0);
-        return {p_.log_probability(z), p_.probability(z), zero, zero, zero, zero};
+        return {p_.log_probability(z), p_.probability(z), zero, zero, zero, zero, unmasked(z)};
     }
 
-    /// p - q = q (exp(log_ratio) - 1) where that is small, so that entries on which p and q agree are not noise.
+    /// p - q is computed as q (exp(log_ratio) - 1) where log_ratio is small: it keeps its digits where p and q nearly agree.
     DISTILL_INLINE constexpr entry<Number> operator()(const Number& z, const Number& w) const {
-        const Number held_w = at_least(w, Number(masked_logit));
-        const Number below_maximum = held_w - q_.maximum;
-        const Number log_ratio = gap_(z, held_w, below_maximum);
-        const Number p = p_.probability(z), q = q_.probability_at(below_maximum);
+        const Number x = z - p_.maximum, y = at_least(w, Number(masked_logit)) - q_.maximum;
+        const Number log_ratio = gap_(x, y);
+        const Number p = p_.probability_at(x), q = q_.probability_at(y);
         const Number difference = select(log_ratio * log_ratio < Number(0.0625), q * small_expm1<Real>(log_ratio), p - q);
-        return {p_.log_probability(z), p, q_.log_probability_at(below_maximum), q, log_ratio, difference};
+        return {p_.log_probability_at(x), p, q_.log_probability_at(y), q, log_ratio, difference, unmasked(z)};
     }
 
 private:
@@ -122,6 +132,10 @@ private:
             return at_least(d * inverse_temperature - log_sum, Number(log_probability_floor));
         }
     };
+
+    static DISTILL_INLINE constexpr Number unmasked(const Number& z) {
+        return select(z > Number(masked_logit), Number(1.0), Number(0.0));
+    }
 
     side p_, q_;
     logit_gap<Number, Real> gap_;

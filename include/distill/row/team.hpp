@@ -9,8 +9,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// A number of a team: what a term may use, and what the row program's own arithmetic needs beside it (core/scalar.hpp says what
-/// each function returns).
+/// A number of a team: what a term may use, and what the row program's own arithmetic needs beside it (core/scalar.hpp says
+/// what each function returns).
 template <class T>
 concept lane_number = number<T> && requires(const T& a, const T& b, const T& c) {
     { fma(a, b, c) } -> std::same_as<T>;
@@ -19,6 +19,7 @@ concept lane_number = number<T> && requires(const T& a, const T& b, const T& c) 
     { clamp_magnitude(a, b) } -> std::same_as<T>;
     { larger_magnitude(a, b) } -> std::same_as<T>;
     { select(is_nan(a), b, c) } -> std::same_as<T>;
+    { select(is_finite(a), b, c) } -> std::same_as<T>;
 };
 
 /// Bodies of a team's loops, as the concept calls them.
@@ -34,8 +35,8 @@ struct numbers_archetype {
     }
 };
 
-/// A team is the lanes that share a row: the lanes of a vector register on a CPU, the threads of a warp or of blocks on a GPU.
-/// The row program is written once, for any team.
+/// A team is the lanes that share a row: the lanes of a vector register on a CPU, the threads of a warp or of blocks on a
+/// GPU. The row program is written once, for any team.
 ///
 /// Types
 ///     number                        what its lanes compute in, together: a lane_number

@@ -43,8 +43,8 @@ struct token_outcome {
     std::array<double, Traits::groups> dlogp_sum{};  ///< sums of dlogp
 };
 
-/// The row's own numbers, as far as terms read them. Looked at by their bits before any term does arithmetic on them, so that
-/// a NaN is found under -ffast-math too, and where a term holds its input to bounds.
+/// True where the row's own numbers that terms read are usable. Their bits are checked before any arithmetic, so that a NaN
+/// is found under -ffast-math, and also where a term clamps its input.
 template <class Team, class Objective, class StudentRow, class TeacherRow>
 DISTILL_INLINE constexpr bool has_usable_numbers(const Team& team, const Objective& o,
                                                  const row_input<StudentRow, TeacherRow>& in) {
@@ -135,9 +135,9 @@ private:
         double value, dlogp;
     };
 
-    /// The value of a term of a token set, and the sum of its derivatives. With h_t its derivative with respect to log p of the rest as one entry, of mass p_t,
-    /// every entry outside has a part p_j h_t / p_t of it: the same as h_t / p_t less in the dlogp_sum, and p_j h_t / p_t less at
-    /// every token of the set.
+    /// The value of a term of a token set, and the sum of its derivatives. h_t is the derivative with respect to log p of the
+    /// rest as one entry, whose mass is p_t. Every entry j outside the set has the part p_j h_t / p_t of it. This is written
+    /// as h_t / p_t less in the dlogp_sum, and p_j h_t / p_t less at every token of the set.
     template <class Term>
     DISTILL_INLINE constexpr set_outcome look_at_token_set(const weighted<Term>& t, std::size_t group,
                                                            single_entry* entries) const {
@@ -177,7 +177,13 @@ private:
         const double p = log_p > log_probability_floor ? std::exp(log_p) : 0.0;
         const double q = log_q > log_probability_floor ? std::exp(log_q) : 0.0;
         const double log_ratio = log_p - log_q;
-        return {log_p, p, log_q, q, log_ratio, (std::abs)(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q};
+        return {log_p,
+                p,
+                log_q,
+                q,
+                log_ratio,
+                (std::abs)(log_ratio) < 0.25 ? q * std::expm1(log_ratio) : p - q,
+                log_p > log_probability_floor ? 1.0 : 0.0};
     }
 
     template <class Term>

@@ -13,7 +13,7 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// What the program reads of one row. The rows of logits are as of row/logit_row.hpp; the teacher's address may be null where
+/// What the program reads of one row. Logits are read through row/logit_row.hpp. The teacher's address may be null where
 /// nothing reads it.
 template <class StudentRow, class TeacherRow>
 struct row_input {
@@ -49,8 +49,7 @@ struct row_input {
     }
 };
 
-/// Sums of `body(at)` over a row. Two levels, tile and row, so that rounding grows with the square root of neither's length
-/// times the other's.
+/// Sums of `body(at)` over a row. A tile is summed by itself and then added: two short sums round less than a long one.
 template <std::size_t Count, class Team, class Body>
 DISTILL_INLINE constexpr std::array<double, Count> sum_over(const Team& team, std::ptrdiff_t count, const Body& body) {
     using number = typename Team::number;
@@ -124,7 +123,7 @@ public:
         })[0];
     }
 
-    /// Tile by tile, then one entry after the other, in double, in the tile in which the sum passes `share`.
+    /// Finds the tile in which the sum passes `share`, then the entry in it, one after the other in double.
     template <class Function>
     DISTILL_INLINE constexpr std::int64_t find(double share, const Function& function) const {
         double before = 0.0, of_last = 0.0;

@@ -89,6 +89,13 @@ void check(const Expected& expected) {
 
 }  // namespace
 
+TEST_CASE("a row's share of its sequence is right for subnormal weights, whose inverse overflows") {
+    for (const double weight : {5e-324, 1e-310, 1e-308, 1e300})
+        CHECK(distill::call::weight_in_sequence(distill::sequence_mean{}, weight, 4.0 * weight) == doctest::Approx(0.25));
+    CHECK(distill::call::weight_in_sequence(distill::sequence_mean{}, 0.0, 1.0) == 0.0);
+    CHECK(distill::call::weight_in_sequence(distill::sequence_mean_of_sums{}, 1e-310, 1e-309) == 1e-310);
+}
+
 TEST_CASE("a cursor answers every row's weight from whichever row it starts") {
     check<distill::token_mean>([](const example& e, std::size_t row) { return e.own(row); });
     check<distill::sequence_mean_of_sums>([](const example& e, std::size_t row) { return e.own(row); });

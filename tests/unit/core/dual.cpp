@@ -1,9 +1,12 @@
+#include <distill/backend/simd/math.hpp>
+#include <distill/backend/simd/pack.hpp>
 #include <distill/core/dual.hpp>
 #include <distill/core/entry.hpp>
 #include <distill/core/scalar.hpp>
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -60,6 +63,19 @@ TEST_CASE("derivatives at probability zero are finite") {
     const dual p(number(0.0), number(0.0));
     CHECK((p * log(max(p, dual(1e-30)))).derivative.value == 0.0);
     CHECK(sqrt(p).derivative.value == 0.0);
+}
+
+TEST_CASE("the derivatives of a probability's logarithm and root are right down to the smallest float") {
+    // d p = p: log p has slope 1, sqrt p slope sqrt p / 2.
+    for (const double p : {1e-5, 1e-30, 1e-40, 1e-44}) {
+        CAPTURE(p);
+        CHECK(log(dual(number(p), number(p))).derivative.value == doctest::Approx(1.0).epsilon(1e-14));
+        using pack = distill::simd::pack<float, 4>;
+        const distill::dual<pack> lanes{pack(p), pack(p)};
+        CHECK(log(lanes).derivative.lanes[0] == doctest::Approx(1.0).epsilon(1e-6));
+        CHECK(std::abs(static_cast<double>(sqrt(lanes).derivative.lanes[0]) - 0.5 * std::sqrt(p)) <=
+              1e-6 * std::sqrt(p) + 1e-19);
+    }
 }
 
 TEST_CASE("an entry as a function of log p has d log p = 1 and dp = p") {

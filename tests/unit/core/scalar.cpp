@@ -51,6 +51,16 @@ TEST_CASE("a scalar's functions are the standard library's") {
     CHECK(exp(narrow(0.75)).value == doctest::Approx(std::exp(0.75f)).epsilon(1e-7));
 }
 
+TEST_CASE("log and log1p are finite where they are minus infinity in mathematics: 0 log 0 is 0") {
+    CHECK(log(number(0.0)).value == doctest::Approx(-708.3964).epsilon(1e-6));
+    CHECK(log(narrow(0.0)).value == doctest::Approx(-87.33654).epsilon(1e-6));
+    CHECK(log1p(number(-1.0)).value == doctest::Approx(-36.7368).epsilon(1e-6));
+    CHECK(log1p(narrow(-1.0)).value == doctest::Approx(-16.63553).epsilon(1e-6));
+    CHECK((number(0.0) * log(number(0.0))).value == 0.0);
+    CHECK(log(number(1e-300)).value == std::log(1e-300));
+    CHECK(log1p(number(-0.999999)).value == std::log1p(-0.999999));
+}
+
 TEST_CASE("bounds hold infinities and NaN") {
     const number bound(8.0);
     CHECK(at_least(number(-3.0), number(-5.0)).value == -3.0);
@@ -78,6 +88,8 @@ TEST_CASE("NaN of either sign is found, and is larger than everything") {
     single.value = distill_test::float_of(0xff800000u);
     CHECK_FALSE(is_nan(single));
     for (const double x : {0.0, -1.0, infinity, -infinity}) CHECK_FALSE(is_nan(number(x)));
+    for (const double x : {0.0, -1.0, 1e308}) CHECK(is_finite(number(x)));
+    for (const double x : {distill::quiet_nan(), infinity, -infinity}) CHECK_FALSE(is_finite(number(x)));
     CHECK(larger_magnitude(number(3.0), number(-2.0)).value == 3.0);
     CHECK(larger_magnitude(number(3.0), number(-4.0)).value == 4.0);
 }

@@ -81,15 +81,14 @@ __global__ void __launch_bounds__(max_threads) count_rows(const Call call, unsig
     at.totals() = {rows, rows.active_rows == 0 ? 0.0 : call.reduction.denominator(rows), disorder == 0.0};
 }
 
-/// The factor of a row's sequence.
+/// The weight of a row before the denominator.
 template <class Call>
-DISTILL_INLINE double sequence_factor(const launched<Call>& at, std::ptrdiff_t row) {
-    if constexpr (Call::needs_sequences) {
-        const double weight = at.sequence_weights()[call::sequence_of(at.call.in.sequence_offsets, row)];
-        return weight != 0.0 ? at.call.reduction.sequence_factor(weight) : 0.0;
-    } else {
-        return 1.0;
-    }
+DISTILL_INLINE double weight_of(const launched<Call>& at, std::ptrdiff_t row, double own) {
+    if constexpr (Call::needs_sequences)
+        return call::weight_in_sequence(at.call.reduction, own,
+                                        at.sequence_weights()[call::sequence_of(at.call.in.sequence_offsets, row)]);
+    else
+        return own;
 }
 
 template <class Team, class Call>
@@ -139,10 +138,10 @@ __global__ void __launch_bounds__(max_threads, shares_registers<Real, Lanes, Cal
     double loss = quiet_nan();
     if (totals.offsets_in_order && call::is_readable(team, call, row)) {
         const double own = call.weigher().own_weight(row);
-        const double weight = own == 0.0 ? 0.0 : own * sequence_factor(at, row);
+        const double weight = weight_of(at, row, own);
         const row::row_outcome outcome = call::run_row(team, call, row, own, weight, totals.denominator);
         if (outcome.finite) loss = outcome.loss;
-        sums = call::sums_of_row(outcome, weight);
+        sums = call::sums_of_row(outcome, weight, totals.denominator);
     } else {
         sums.nonfinite_rows = 1;
         call::fill_gradient(team, call, row, quiet_nan());

@@ -61,6 +61,7 @@ struct lanes {
     DISTILL_LANES_MASK(operator>, (const lanes& a, const lanes& b), a.lane[i] > b.lane[i])
     DISTILL_LANES_MASK(operator<=, (const lanes& a, const lanes& b), a.lane[i] <= b.lane[i])
     DISTILL_LANES_MASK(operator>=, (const lanes& a, const lanes& b), a.lane[i] >= b.lane[i])
+    DISTILL_LANES_MASK(is_finite, (const lanes& a), is_finite(a.lane[i]))
     DISTILL_LANES_MASK(is_nan, (const lanes& a), is_nan(a.lane[i]))
 #undef DISTILL_LANES
 #undef DISTILL_LANES_MASK

@@ -8,7 +8,7 @@
 ///     log      [1.2e-38, 3e38]        2e-7     values below are taken as 1.2e-38: log(0) is about -87.3
 ///     log1p    (-1, 1e38]             3e-7     -1 is taken as -1 + 2^-24: about -16.6
 ///     sqrt     [1.2e-38, 3e38]        2e-7     exactly 0 below
-/// double: the standard library's functions, lane by lane.
+/// double: those of core/scalar.hpp, lane by lane.
 ///
 /// Bounds are taken by the bits (pack.hpp). So at every level of optimisation exp, expm1, log and log1p make a finite number of a
 /// float that is NaN, and exp2 and sqrt a NaN.
@@ -18,9 +18,9 @@
 #include <distill/backend/simd/scaled_exponential.hpp>
 
 #include <distill/core/number.hpp>
+#include <distill/core/scalar.hpp>
 #include <distill/row/polynomial.hpp>
 
-#include <cmath>
 #include <cstdint>
 
 #include <distill/core/macros_of_others.hpp>
@@ -152,10 +152,10 @@ DISTILL_INLINE pack<float, Width> sqrt(const pack<float, Width>& x) {
     return select(x < P(smallest_normal), P(0.0), fma(root, correction, root));
 }
 
-#define DISTILL_DOUBLE_LANES(function)                                                        \
-    template <int Width>                                                                      \
-    DISTILL_INLINE pack<double, Width> function(const pack<double, Width>& x) {               \
-        return map(x, [](double lane) DISTILL_INLINE_LAMBDA { return std::function(lane); }); \
+#define DISTILL_DOUBLE_LANES(function)                                                                         \
+    template <int Width>                                                                                       \
+    DISTILL_INLINE pack<double, Width> function(const pack<double, Width>& x) {                                \
+        return map(x, [](double lane) DISTILL_INLINE_LAMBDA { return function(scalar<double>(lane)).value; }); \
     }
 DISTILL_DOUBLE_LANES(exp2)
 DISTILL_DOUBLE_LANES(exp)

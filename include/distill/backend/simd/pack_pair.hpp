@@ -65,6 +65,7 @@ struct pack_pair {
     DISTILL_PACK_PAIR_OF_2(at_least)
     DISTILL_PACK_PAIR_OF_2(clamp_magnitude)
     DISTILL_PACK_PAIR_OF_2(larger_magnitude)
+    DISTILL_PACK_PAIR(mask_type, is_finite, (const pack_pair& a), is_finite(a.first), is_finite(a.second))
     DISTILL_PACK_PAIR(mask_type, is_nan, (const pack_pair& a), is_nan(a.first), is_nan(a.second))
     DISTILL_PACK_PAIR(pack_pair, fma, (const pack_pair& a, const pack_pair& b, const pack_pair& c),
                       fma(a.first, b.first, c.first), fma(a.second, b.second, c.second))
