@@ -96,18 +96,15 @@ void add_math() {
         {"Eigen", math_eigen_arrays()},
         {"scalar loop", math_scalar_loop()},
         {"scalar loop", math_scalar_loop_fast()}};
-    const auto add_all = [&](const std::string& name, elementwise functions::*which, double (*exact)(double), float least,
+    const auto add_all = [&](const std::string& name, elementwise functions::* which, double (*exact)(double), float least,
                              float greatest) {
         for (const auto& [who, theirs] : all)
             add_function(name + ", " + who + ", " + theirs.flags, all[0].second.*which, theirs.*which, exact, least,
                          greatest);
     };
-    add_all(
-        "exp", &functions::exp, [](double x) { return std::exp(x); }, -20.0f, 0.0f);
-    add_all(
-        "log", &functions::log, [](double x) { return std::log(x); }, 1e-6f, 1.0f);
-    add_all(
-        "expm1", &functions::expm1, [](double x) { return std::expm1(x); }, -1.0f, 1.0f);
+    add_all("exp", &functions::exp, [](double x) { return std::exp(x); }, -20.0f, 0.0f);
+    add_all("log", &functions::log, [](double x) { return std::log(x); }, 1e-6f, 1.0f);
+    add_all("expm1", &functions::expm1, [](double x) { return std::expm1(x); }, -1.0f, 1.0f);
 }
 
 }  // namespace bench

@@ -120,7 +120,7 @@ void add_peers() {
         {"scalar loop", scalar_loop_native(), ""},
         {"scalar loop", scalar_loop(), ""},
         {"xtensor expressions", xtensor_expressions(), DISTILL_BENCH_XTENSOR " on xsimd"}};
-    const auto add_written = [&](const std::string& objective, const shared_peer& ours, loss_and_gradient losses::*which) {
+    const auto add_written = [&](const std::string& objective, const shared_peer& ours, loss_and_gradient losses::* which) {
         add_peer(objective + ", distill", ours, ours);
         for (const auto& [name, theirs, version] : written)
             if (theirs.*which != nullptr)

@@ -144,8 +144,8 @@ std::string diagnosis_error(const batch<Student, Teacher>& in, std::span<row_dia
 
 /// Writes what is known of every row of a batch of student and teacher logits, and of its sampled tokens where it has some:
 /// both KLs, Jensen-Shannon, total variation, entropies, most probable tokens, the sampled token's log-probabilities, exact
-/// overlap of the most probable tokens and the teacher's mass on them. Each row is read from memory once. Masked rows are not
-/// read. diagnosis/summarize.hpp makes means, standard errors and percentiles of it.
+/// overlap of the most probable tokens and the teacher's mass on them. Each row is read from memory once. Masked rows are
+/// not read. diagnosis/summarize.hpp makes means, standard errors and percentiles of it.
 ///
 /// Errors (invalid_input, nothing is written): those of a loss's batch; a length of `rows` that is not the batch's.
 /// Source of the choice: the printout of llama.cpp's perplexity program, and the gap measures of arXiv 2605.13230's code.
@@ -155,7 +155,8 @@ void diagnose(const batch<Student, Teacher>& in, const Backend& backend, std::sp
     static_cast<void>(backend.run(detail::diagnosis_call<Student, Teacher, no_soft_cap>{in, t, {}, rows}));
 }
 
-/// The same at the loss's temperature and soft cap, beside the loss and its gradient: a row is read from memory once for all of them.
+/// The same at the loss's temperature and soft cap, beside the loss and its gradient: a row is read from memory once for all
+/// of them.
 template <class Objective, class Backend, class Reduction, class Caps, class Student, class Teacher>
 loss_result diagnose(const loss<Objective, Backend, Reduction, Caps>& f, const batch<Student, Teacher>& in,
                      std::type_identity_t<gradient<Student>> destination, std::span<row_diagnosis> rows) {

@@ -51,15 +51,16 @@ struct call_archetype {};
 
 }  // namespace detail
 
-/// A backend runs a checked call: `run(call) const` calls call.run(team, begin, end) for every block of rows (call/row_sums.hpp)
-/// and returns the blocks' sums added in their order.
+/// A backend runs a checked call: `run(call) const` calls call.run(team, begin, end) for every block of rows
+/// (call/row_sums.hpp) and returns the blocks' sums added in their order.
 template <class B>
 concept backend = std::copy_constructible<B> && requires(const B& b, const detail::call_archetype& call) {
     { b.run(call) } -> std::same_as<call::row_sums>;
 };
 
-/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (call/checked_call.hpp), whose buffers are
-/// the device's, in `memory` of at least `workspace_bytes(call)`. Where memory.is_stream_ordered is true, it takes memory itself.
+/// A backend on a device: `enqueue(call) const` enqueues the work of a checked call (call/checked_call.hpp), whose buffers
+/// are the device's, in `memory` of at least `workspace_bytes(call)`. Where memory.is_stream_ordered is true, it takes
+/// memory itself.
 template <class B>
 concept device_backend = std::copy_constructible<B> && requires(const B& b) {
     requires B::runs_on_device;
@@ -111,8 +112,8 @@ public:
         return run(in, row::no_gradient{}, no_rows{});
     }
 
-    /// The reduced loss, and its gradient with respect to the student's logits. Destination is a logits_view or a gradient; its
-    /// element type is the student's or another one. In braces, `{dz, rows, vocabulary}`, it is the student's.
+    /// The reduced loss, and its gradient with respect to the student's logits. Destination is a logits_view or a gradient;
+    /// its element type is the student's or another one. In braces, `{dz, rows, vocabulary}`, it is the student's.
     template <class Student, class Teacher, class Destination = gradient<Student>>
     loss_result operator()(const batch<Student, Teacher>& in, const Destination& destination) const {
         return run(in, detail::as_gradient<Student>(destination), no_rows{});
@@ -139,28 +140,36 @@ public:
     /// On a device: the same calls, with the place of the result there as their last argument. They enqueue the work; every
     /// pointer is the device's.
     template <class Student, class Teacher>
-    void operator()(const batch<Student, Teacher>& in, loss_result* result) const requires device_backend<Backend> {
+    void operator()(const batch<Student, Teacher>& in, loss_result* result) const
+        requires device_backend<Backend>
+    {
         enqueue(in, row::no_gradient{}, no_rows{}, result);
     }
     template <class Student, class Teacher, class Destination = gradient<Student>>
-    void operator()(const batch<Student, Teacher>& in, const Destination& destination,
-                    loss_result* result) const requires device_backend<Backend> {
+    void operator()(const batch<Student, Teacher>& in, const Destination& destination, loss_result* result) const
+        requires device_backend<Backend>
+    {
         enqueue(in, detail::as_gradient<Student>(destination), no_rows{}, result);
     }
     template <class Student, class Teacher, std::floating_point Real>
-    void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses,
-                   loss_result* result) const requires device_backend<Backend> {
+    void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses, loss_result* result) const
+        requires device_backend<Backend>
+    {
         enqueue(in, row::no_gradient{}, row_losses, result);
     }
     template <class Student, class Teacher, std::floating_point Real, class Destination = gradient<Student>>
     void per_token(const batch<Student, Teacher>& in, std::span<Real> row_losses, const Destination& destination,
-                   loss_result* result) const requires device_backend<Backend> {
+                   loss_result* result) const
+        requires device_backend<Backend>
+    {
         enqueue(in, detail::as_gradient<Student>(destination), row_losses, result);
     }
 
     /// On a device: how many bytes the backend's workspace has to have for a batch of this shape.
     template <class Student, class Teacher>
-    [[nodiscard]] std::size_t workspace_bytes(const batch<Student, Teacher>& in) const requires device_backend<Backend> {
+    [[nodiscard]] std::size_t workspace_bytes(const batch<Student, Teacher>& in) const
+        requires device_backend<Backend>
+    {
         return Backend::workspace_bytes(call_of(in, row::no_gradient{}, no_rows{}));
     }
 

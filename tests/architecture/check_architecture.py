@@ -60,9 +60,10 @@ NAMED_AFTER_CONTENT = (*ONE_STRUCT, "training", "backend/executor", "backend/ref
                        "diagnose.hpp")
 INCLUDED_TWICE = "core/macros_of_others.hpp"  # sets macros aside, and gives them back
 IN_UMBRELLA = ("divergence", "token", "normalizer", "reduction", "composition")
-LONGEST_HEADER, LARGEST_MEDIAN, LONGEST_CONTRIBUTING = 450, 120, 20
+LONGEST_HEADER, LARGEST_MEDIAN, LONGEST_CONTRIBUTING, LONGEST_LINE = 450, 120, 20, 125
 
 INCLUDE = re.compile(r"^\s*#\s*include\s*(<[^>]+>|\"[^\"]+\"|\S+)")
+STRING = re.compile(r'"[^"]*"')
 STANDARD = re.compile(r"^[a-z0-9_]+$")
 TYPE = re.compile(r"^(?:struct|class)\s+(?:alignas\S+\s+)?(\w+)\s*(?:final\s*)?(?::[^:]|\{|$)")
 FUNCTION = re.compile(r"(?:[\w:<>,&*\[\]]+\s+)+(\w+)\(")
@@ -281,6 +282,13 @@ def headers_are_short(tree):
             yield tree.folder, 1, f"the headers' median length is below {LARGEST_MEDIAN} lines: it is {median:g}"
 
 
+def lines_fit(tree):
+    for header in tree.headers:
+        for number, line in enumerate(header.lines, start=1):
+            if len(line) > LONGEST_LINE and not STRING.search(line):
+                yield header.path, number, f"a line has at most {LONGEST_LINE} characters, the column limit of .clang-format"
+
+
 def the_umbrella_is_complete(tree):
     umbrella = next((header for header in tree.headers if header.name == "distill.hpp"), None)
     included = {spelling.strip("<>").removeprefix("distill/") for _, spelling in umbrella.includes} if umbrella else set()
@@ -339,6 +347,7 @@ RULES = (
     headers_begin_with_pragma_once,
     macros_of_others_are_given_back,
     headers_are_short,
+    lines_fit,
     the_umbrella_is_complete,
     nothing_is_unfinished_or_tied_to_a_machine,
     links_lead_somewhere,

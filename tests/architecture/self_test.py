@@ -76,6 +76,9 @@ PLANTED = {
     "a room that the map does not have": (
         {"docs/architecture.md": "`backend/` `composition/` `core/` `divergence/` `interop/` `objective/` `reduction/` `row/` `token/`\n"},
         "docs/architecture.md:1: ", "training/ is missing"),
+    "a long line": (
+        {D + "core/view.hpp": header("<distill/core/entry.hpp>", body="// " + 123 * "x" + "\n")}, D + "core/view.hpp:4: ",
+        "at most 125"),
     "a cycle": (
         {D + "core/entry.hpp": header("<distill/core/view.hpp>")}, D + "core/view.hpp:3: ", "no cycle"),
     "quotes": ({D + "core/view.hpp": header('"term.hpp"')}, D + "core/view.hpp:3: ", "angle brackets"),

@@ -133,8 +133,7 @@ TEST_CASE("soft caps outside [1e-3, 1e6] are refused, of the student and of the 
     const example e = make_example("soft caps", rows, vocabulary);
     const auto in = e.batch();
     const auto refusal_of = [&](const soft_cap& caps) {
-        return refusal(
-            forward_kl{}, token_mean{}, {}, [&](const auto& f) { f(in); }, caps);
+        return refusal(forward_kl{}, token_mean{}, {}, [&](const auto& f) { f(in); }, caps);
     };
     for (const double cap : {-1.0, 1e-4, 1.1e6, quiet_nan(), infinity}) {
         const std::string expected =
@@ -215,7 +214,7 @@ TEST_CASE("arrays of another length than the rows, or without memory, are refuse
     const example e = make_example("array lengths", rows, vocabulary);
     const std::vector<double> values(rows + 1, 1.0);
     const std::vector<std::int32_t> indices(rows + 1, 1);
-    const auto check_values = [&](const std::string& name, row_values batch<float>::*field) {
+    const auto check_values = [&](const std::string& name, row_values batch<float>::* field) {
         auto in = e.batch();
         in.*field = row_values(values.data(), rows + 1);
         CHECK(refusal(distill::forward_kl{}, in) == name + " has 5 elements, batch.student has 4 rows");
@@ -224,7 +223,7 @@ TEST_CASE("arrays of another length than the rows, or without memory, are refuse
         in.*field = row_values(static_cast<const float*>(nullptr), rows);
         CHECK(refusal(distill::forward_kl{}, in) == name + " has 4 elements and a null pointer");
     };
-    const auto check_indices = [&](const std::string& name, row_indices batch<float>::*field) {
+    const auto check_indices = [&](const std::string& name, row_indices batch<float>::* field) {
         auto in = e.batch();
         in.*field = row_indices(indices.data(), rows + 1);
         CHECK(refusal(distill::forward_kl{}, in) == name + " has 5 elements, batch.student has 4 rows");
@@ -412,7 +411,7 @@ TEST_CASE("top tokens that are no set of tokens with log-probabilities are refus
 TEST_CASE("token ids outside the vocabulary are refused where the row is active and a term reads them, labels always") {
     using namespace distill;
     example e = make_example("token ids", rows, vocabulary);
-    const auto check_field = [&](const std::string& name, row_indices batch<float>::*field, const auto& reader) {
+    const auto check_field = [&](const std::string& name, row_indices batch<float>::* field, const auto& reader) {
         for (const std::int64_t id :
              {std::int64_t{-1}, std::int64_t{vocabulary}, std::int64_t{1} << 40, std::int64_t{-101}}) {
             std::vector<std::int64_t> ids(rows, 1);

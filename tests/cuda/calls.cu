@@ -323,9 +323,8 @@ TEST_CASE("a workspace at a strange address is refused") {
     const buffers b(some_rows("cuda: a strange address"));
     const device_vector<unsigned char> larger(b.memory.size() + 8);
     const auto refusal_at = [&](std::size_t offset) {
-        return refusal([&] {
-            b.call(loss{forward_kl{}, cuda{nullptr, {larger.data() + offset, b.memory.size()}}, token_mean{}});
-        });
+        return refusal(
+            [&] { b.call(loss{forward_kl{}, cuda{nullptr, {larger.data() + offset, b.memory.size()}}, token_mean{}}); });
     };
     CHECK(refusal_at(4) == "distill: the workspace's address is no multiple of 8");
     CHECK(refusal_at(8) == "accepted");

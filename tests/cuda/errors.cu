@@ -32,9 +32,8 @@ TEST_CASE("shapes and overlaps are refused as on the host, without reading an ar
     const loss f{forward_kl{}, cuda{nullptr, {memory.data(), memory.size()}}, token_mean{}};
     const batch<float> in{.student = {logits.data(), 2, 10}, .teacher = {logits.data() + 20, 2, 10}};
     CHECK(refusal([&] { f(in, {logits.data() + 20, 2, 10}, result.data()); }) == "distill: gradient overlaps batch.teacher");
-    CHECK(refusal([&] {
-              f(in, {logits.data(), 2, 9}, result.data());
-          }) == "distill: gradient has a vocabulary of 9, batch.student has 10");
+    CHECK(refusal([&] { f(in, {logits.data(), 2, 9}, result.data()); }) ==
+          "distill: gradient has a vocabulary of 9, batch.student has 10");
     const batch<float> alone{.student = {logits.data(), 2, 10}};
     CHECK(refusal([&] { f(alone, result.data()); }) == "distill: forward_kl needs batch.teacher, which is empty");
 }

@@ -42,8 +42,7 @@ void all_agree_with_reference(const std::tuple<Listed...>& catalogue) {
     in.weights = {1.0, 0.0, 2.0, 0.5, 1.0};
     [&]<std::size_t... Number>(std::index_sequence<Number...>) {
         (agrees_with_reference<Number>(std::get<Number>(catalogue), in), ...);
-    }
-    (std::index_sequence_for<Listed...>{});
+    }(std::index_sequence_for<Listed...>{});
 }
 
 TEST_CASE("sums over the vocabulary on the device have the reference's loss, row losses and gradient" DISTILL_PART_NAME(

@@ -237,7 +237,7 @@ void run_threads() {
 }
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
-    return std::memset(::operator new (bytes, std::align_val_t{alignment}), unwritten, bytes);
+    return std::memset(::operator new(bytes, std::align_val_t{alignment}), unwritten, bytes);
 }
 
 void free_shared() {
@@ -245,8 +245,8 @@ void free_shared() {
 #ifdef DISTILL_ADDRESS_SANITIZER
         ASAN_UNPOISON_MEMORY_REGION(s.fixed, static_bytes);
 #endif
-        ::operator delete (s.dynamic, std::align_val_t{dynamic_alignment});
-        ::operator delete (s.fixed, std::align_val_t{static_alignment});
+        ::operator delete(s.dynamic, std::align_val_t{dynamic_alignment});
+        ::operator delete(s.fixed, std::align_val_t{static_alignment});
     }
     shared_blocks.clear();
 }

@@ -1,5 +1,6 @@
 // The headers after the macros that other people's headers leave behind. The libraries that they include come first: those
 // cannot be helped.
+#include <dlpack/dlpack.h>
 #include <Eigen/Core>
 #include <algorithm>
 #include <array>
@@ -13,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dlpack/dlpack.h>
 #include <exception>
 #include <initializer_list>
 #include <iterator>
@@ -87,12 +87,12 @@
 
 // Arduino's.
 #define abs(x) ((x) > 0 ? (x) : -(x))
-#define round(x) ((x) >= 0 ? (long)((x) + 0.5) : (long)((x)-0.5))
+#define round(x) ((x) >= 0 ? (long)((x) + 0.5) : (long)((x) - 0.5))
 #define sq(x) ((x) * (x))
 #define bit(b) (1UL << (b))
 #define constrain(x, low, high) ((x) < (low) ? (low) : ((x) > (high) ? (high) : (x)))
-#define radians(x) ((x)*0.017453292519943295)
-#define degrees(x) ((x)*57.29577951308232)
+#define radians(x) ((x) * 0.017453292519943295)
+#define degrees(x) ((x) * 57.29577951308232)
 #define word(x) (x)
 #define F(text) text
 #define PI 3.1415926535897932
@@ -120,8 +120,8 @@
 #define check(assertion)
 #define check_noerr(error)
 #define verify(assertion)
-#define require(assertion, label) \
-    do {                          \
+#define require(assertion, label)     \
+    do {                              \
         if (!(assertion)) goto label; \
     } while (0)
 #define require_noerr(error, label)

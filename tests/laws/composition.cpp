@@ -38,8 +38,7 @@ std::optional<Objective> sum_in_one_type(double a, const Objective& x, double b,
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
         (add(std::get<I>(std::get<0>(sum.groups).terms), std::get<I>(std::get<0>(y.groups).terms)), ...);
-    }
-    (std::make_index_sequence<std::tuple_size_v<std::decay_t<decltype(std::get<0>(sum.groups).terms)>>>{});
+    }(std::make_index_sequence<std::tuple_size_v<std::decay_t<decltype(std::get<0>(sum.groups).terms)>>>{});
     return fits ? std::optional(sum) : std::nullopt;
 }
 

@@ -41,8 +41,9 @@ inline auto representatives() {
 template <class... Terms>
 constexpr bool represented(const std::tuple<distill::weighted<Terms>...>*) {
     using namespace distill;
-    return ((std::is_same_v<Terms, forward_kl> || std::is_same_v<Terms, reverse_kl> ||
-             std::is_same_v<Terms, jensen_shannon>)&&...);
+    return (
+        (std::is_same_v<Terms, forward_kl> || std::is_same_v<Terms, reverse_kl> || std::is_same_v<Terms, jensen_shannon>) &&
+        ...);
 }
 
 template <class Element>

@@ -16,25 +16,26 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// A call enqueues its work on the stream and returns. It never waits, allocates only where `stream_ordered` says so, and can be
-/// captured in a graph. Every pointer is a device pointer, that of the result too:
+/// A call enqueues its work on the stream and returns. It never waits, allocates only where `stream_ordered` says so, and
+/// can be captured in a graph. Every pointer is a device pointer, that of the result too:
 ///
 ///     distill::loss f{objective, distill::cuda{stream, {memory, bytes}}, distill::token_mean{}};
 ///     f(batch, gradient, result);      // bytes >= f.workspace_bytes(batch)
 ///     distill::loss g{objective, distill::cuda{stream, distill::stream_ordered}, distill::token_mean{}};
 ///
-/// Leave the workspace, the buffers and the result alone until the stream has done the work. Several threads may enqueue calls,
-/// each with a workspace of its own.
+/// Leave the workspace, the buffers and the result alone until the stream has done the work. Several threads may enqueue
+/// calls, each with a workspace of its own.
 ///
-/// Errors: shapes, strides, parameters and missing fields are refused before anything is enqueued. The contents of arrays are
-/// checked on the device: token ids out of range or twice in a set, and weights and row temperatures outside their domain, make
-/// their row NaN, counted in nonfinite_rows; offsets out of order do so for every row. A CUDA function that fails is reported by
-/// name, and memory that the call allocated is freed; before run_rows is enqueued, only the workspace is written.
+/// Errors: shapes, strides, parameters and missing fields are refused before anything is enqueued. The contents of arrays
+/// are checked on the device: token ids out of range or twice in a set, and weights and row temperatures outside their
+/// domain, make their row NaN, counted in nonfinite_rows; offsets out of order do so for every row. A CUDA function that
+/// fails is reported by name, and memory that the call allocated is freed; before run_rows is enqueued, only the workspace
+/// is written.
 ///
-/// Determinism: run to run, on one kind of device, the same input at the same addresses gives the same bits. A row's bits depend
-/// on the row alone where shares_rows is false, and on whether its addresses are multiples of 16; else also on how many blocks
-/// share it, and so on the number of rows. Sums run in float for float and 16-bit logits and in double where one of the logits
-/// or the gradient is double.
+/// Determinism: run to run, on one kind of device, the same input at the same addresses gives the same bits. A row's bits
+/// depend on the row alone where shares_rows is false, and on whether its addresses are multiples of 16; else also on how
+/// many blocks share it, and so on the number of rows. Sums run in float for float and 16-bit logits and in double where one
+/// of the logits or the gradient is double.
 struct cuda {
     static constexpr bool runs_on_device = true;
 

@@ -17,16 +17,18 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Element types: float, double, and 16-bit types (core/storage_format.hpp); computed in double where one of the logits or the
-/// gradient is double, else in float. The instruction set is chosen at run time, up to `widest` and never below the consumer's own flags.
+/// Element types: float, double, and 16-bit types (core/storage_format.hpp); computed in double where one of the logits or
+/// the gradient is double, else in float. The instruction set is chosen at run time, up to `widest` and never below the
+/// consumer's own flags.
 ///
-/// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose dlogp_sum
-/// takes a sweep of its own. thread_scratch allocates it at the thread's first call and reuses it; a provider of the caller's
-/// own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing else is allocated, but
-/// for the row of a call from within a call: a term, a gate or an executor may itself call a loss.
+/// Memory: one row of scratch, of the type computed in, per thread that runs rows, for gradients of objectives whose
+/// dlogp_sum takes a sweep of its own. thread_scratch allocates it at the thread's first call and reuses it; a provider of
+/// the caller's own gives the caller's: `eigen{serial{}, [&](std::size_t bytes) { return arena.take(bytes); }}`. Nothing
+/// else is allocated, but for the row of a call from within a call: a term, a gate or an executor may itself call a loss.
 ///
-/// Exceptions: what a term or a gate throws in one of the executor's threads leaves the call, once the executor has returned.
-/// Of several rows that throw it is the one that a serial loop would have met first. The outputs may be partly written.
+/// Exceptions: what a term or a gate throws in one of the executor's threads leaves the call, once the executor has
+/// returned. Of several rows that throw it is the one that a serial loop would have met first. The outputs may be partly
+/// written.
 ///
 /// Determinism: run to run and for any executor and number of threads, the same input gives the same result bit for bit; so
 /// does a row in whatever batch it stands. Across instruction sets the accuracy contract holds, not the bits.
@@ -41,7 +43,9 @@ struct eigen {
         : executor(std::move(e)), widest(limit) {}
     constexpr eigen(Executor e, Scratch s, instruction_set limit = instruction_set::avx512)
         : executor(std::move(e)), scratch(std::move(s)), widest(limit) {}
-    constexpr explicit eigen(instruction_set limit) requires std::default_initializable<Executor> : widest(limit) {}
+    constexpr explicit eigen(instruction_set limit)
+        requires std::default_initializable<Executor>
+        : widest(limit) {}
 
     template <class Call>
     call::row_sums run(const Call& call) const {
@@ -88,7 +92,7 @@ private:
     };
 };
 
-eigen()->eigen<>;
-eigen(instruction_set)->eigen<>;
+eigen() -> eigen<>;
+eigen(instruction_set) -> eigen<>;
 
 }  // namespace distill::inline DISTILL_ABI

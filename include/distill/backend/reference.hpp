@@ -1,4 +1,5 @@
-/// The reference backend: double arithmetic, one lane, no third party. Slow and plain; the other backends are tested against it.
+/// The reference backend: double arithmetic, one lane, no third party. Slow and plain; the other backends are tested against
+/// it.
 #pragma once
 
 #include <distill/call/row_sums.hpp>

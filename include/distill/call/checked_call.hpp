@@ -47,8 +47,8 @@ struct element_of<gradient<Element>> {
     using type = Element;
 };
 
-/// A call is a value, so that it can be carried to a device; pointers in it, those of the batch too, are those of the memory where
-/// it runs. Destination is gradient<Element>, or row::no_gradient.
+/// A call is a value, so that it can be carried to a device; pointers in it, those of the batch too, are those of the memory
+/// where it runs. Destination is gradient<Element>, or row::no_gradient.
 template <class Objective, class Reduction, class Student, class Teacher, class Destination, class Caps>
 struct checked_call {
     using objective_type = Objective;

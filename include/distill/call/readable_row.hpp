@@ -11,8 +11,8 @@
 
 namespace distill::inline DISTILL_ABI::call {
 
-/// True where the row of a device is as the host requires of its own: its token ids lie in the vocabulary, none is in a set twice, its weight and its
-/// temperature lie in their domains. A row of weight 0 may hold anything.
+/// True where the row of a device is as the host requires of its own: its token ids lie in the vocabulary, none is in a set
+/// twice, its weight and its temperature lie in their domains. A row of weight 0 may hold anything.
 template <class Team, class Call>
 DISTILL_INLINE constexpr bool is_readable(const Team& team, const Call& call, std::ptrdiff_t row) {
     const auto& in = call.in;

@@ -75,7 +75,8 @@ DISTILL_INLINE constexpr void fill_padding(const Team& team, const Call& call, s
     }
 }
 
-/// One row of a call, of a given weight before the denominator. A masked row is not read; a row that is not finite becomes NaN.
+/// One row of a call, of a given weight before the denominator. A masked row is not read; a row that is not finite becomes
+/// NaN.
 template <class Team, class Call>
 DISTILL_INLINE constexpr row::row_outcome run_row(const Team& team, const Call& call, std::ptrdiff_t row, double own_weight,
                                                   double weight, double denominator) {

@@ -1,5 +1,5 @@
-/// Looks for what is wrong with the pieces of a call: views, arrays, regions of memory. Nothing here depends on the type of the
-/// elements, so a program compiles it once, however many losses it has.
+/// Looks for what is wrong with the pieces of a call: views, arrays, regions of memory. Nothing here depends on the type of
+/// the elements, so a program compiles it once, however many losses it has.
 #pragma once
 
 #include <distill/core/error.hpp>

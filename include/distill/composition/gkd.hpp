@@ -4,13 +4,14 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Generalised knowledge distillation: the Jensen-Shannon divergence with the teacher's weight beta, both at one temperature.
+/// Generalised knowledge distillation: the Jensen-Shannon divergence with the teacher's weight beta, both at one
+/// temperature.
 ///
 ///     jensen_shannon{beta} at temperature
 ///
 /// No factor T^2. Where a trainer reads beta = 0 as forward KL and beta = 1 as reverse KL, they are types of their own here.
-/// Source: Agarwal et al. 2024 (arXiv 2306.13649). The defaults are the numbers of TRL's GKDConfig; its trainer samples at that
-/// temperature and computes the loss at 1, which is `gkd{.softmax_temperature = 1.0}`.
+/// Source: Agarwal et al. 2024 (arXiv 2306.13649). The defaults are the numbers of TRL's GKDConfig; its trainer samples at
+/// that temperature and computes the loss at 1, which is `gkd{.softmax_temperature = 1.0}`.
 struct gkd {
     using objective_part = composition_part;
 

@@ -5,8 +5,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Hinton's distillation: cross-entropy on the label at temperature 1, and the forward KL to a softened teacher at temperature T
-/// times T^2, which keeps its gradient's size as T grows.
+/// Hinton's distillation: cross-entropy on the label at temperature 1, and the forward KL to a softened teacher at
+/// temperature T times T^2, which keeps its gradient's size as T grows.
 ///
 ///     hard * cross_entropy{} at 1  +  soft * T^2 * forward_kl{} at T
 ///

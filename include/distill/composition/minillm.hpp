@@ -10,9 +10,8 @@ namespace distill::inline DISTILL_ABI {
 ///     clipped_surrogate{surrogate} + single_step * reverse_kl{}
 ///
 /// The advantages are the later tokens' returns of log q - log p, normalised by length, as the caller computes them: the
-/// single-step part is the present token's own expectation. Without them, `surrogate_weight = 0` leaves the exact part alone.
-/// The language-model loss on data is a call of its own, on other rows.
-/// Source: Gu et al. 2024 (arXiv 2306.08543).
+/// single-step part is the present token's own expectation. Without them, `surrogate_weight = 0` leaves the exact part
+/// alone. The language-model loss on data is a call of its own, on other rows. Source: Gu et al. 2024 (arXiv 2306.08543).
 struct minillm {
     using objective_part = composition_part;
 

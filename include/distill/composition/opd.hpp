@@ -4,7 +4,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// On-policy distillation: importance-weighted policy gradient with the log-ratio of teacher to sampling student as advantage.
+/// On-policy distillation: importance-weighted policy gradient with the log-ratio of teacher to sampling student as
+/// advantage.
 ///
 ///     coefficient * log_ratio_advantage<importance::ratio>{}
 ///

@@ -1,13 +1,14 @@
 /// The inline namespace of everything that is compiled with the consumer's flags.
 ///
-/// A linker keeps one of several inline functions of the same name. If translation units with different instruction sets shared
-/// names, a program could call a function that was compiled for a wider processor than the one it runs on. So DISTILL_ABI
-/// names the version and every flag that changes what a compiler makes of these headers: translation units with different flags
-/// share no function, and each runs wherever its own flags allow. A type of this namespace is another type under other flags:
-/// a function of yours that takes one and is called from a translation unit with other flags does not link.
+/// A linker keeps one of several inline functions of the same name. If translation units with different instruction sets
+/// shared names, a program could call a function that was compiled for a wider processor than the one it runs on. So
+/// DISTILL_ABI names the version and every flag that changes what a compiler makes of these headers: translation units with
+/// different flags share no function, and each runs wherever its own flags allow. A type of this namespace is another type
+/// under other flags: a function of yours that takes one and is called from a translation unit with other flags does not
+/// link.
 ///
-/// What has to be one thing in the whole program, the exception and the error handler, is in DISTILL_PROGRAM_ABI, which names
-/// the version alone.
+/// What has to be one thing in the whole program, the exception and the error handler, is in DISTILL_PROGRAM_ABI, which
+/// names the version alone.
 #pragma once
 
 #include <distill/core/version.hpp>

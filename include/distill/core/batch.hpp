@@ -50,8 +50,8 @@ struct batch_field {
     bool teacher_logits_do_too = false;  ///< dense teacher logits give it where it is empty
 };
 
-/// The table of those fields: visit(batch_field, the field of each batch...) for every one of them. A new field is a member of
-/// batch and a line here; validation, overlaps and what a term needs follow.
+/// The table of those fields: visit(batch_field, the field of each batch...) for every one of them. A new field is a member
+/// of batch and a line here; validation, overlaps and what a term needs follow.
 template <class Visit, class... Batches>
 constexpr void for_each_field(const Visit& visit, Batches&... in) {
     using enum field_length;

@@ -26,9 +26,9 @@
 #define DISTILL_OUTLINED __attribute__((noinline, noclone)) inline
 #endif
 
-/// A function around a call to what a user wrote without a marker, inlined into it and with it. g++ inlines a user's function
-/// into one that is always inlined only where its heuristics want to, and one whose parameters it has rewritten not at all:
-/// here it may do neither, and leaves the rest to the flattened loop.
+/// A function around a call to what a user wrote without a marker, inlined into it and with it. g++ inlines a user's
+/// function into one that is always inlined only where its heuristics want to, and one whose parameters it has rewritten not
+/// at all: here it may do neither, and leaves the rest to the flattened loop.
 #if defined(__clang__)
 #define DISTILL_AROUND_USER_CODE __attribute__((always_inline, flatten)) inline
 #elif defined(__CUDACC__)

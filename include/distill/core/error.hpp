@@ -55,8 +55,8 @@ public:
     template <std::unsigned_integral Integer>
     constexpr sentence_part(Integer number) : value_{.natural = number}, length_(is_natural) {}
 
-    /// A number has the digits that tell it from every other one, in any locale. The standard library's compiled functions print
-    /// it: its inline ones would be compiled with the flags of each translation unit, under one name.
+    /// A number has the digits that tell it from every other one, in any locale. The standard library's compiled functions
+    /// print it: its inline ones would be compiled with the flags of each translation unit, under one name.
     void append_to(std::string& whole) const {
         char digits[32];
         if (length_ == is_real) {

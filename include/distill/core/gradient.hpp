@@ -18,9 +18,8 @@ struct gradient {
     constexpr gradient() = default;
     constexpr gradient(logits_view<Element> destination) noexcept : view(destination) {}
     template <std::integral... Extents>
-    requires(sizeof...(Extents) == 2 || sizeof...(Extents) == 3) constexpr gradient(Element* data,
-                                                                                    Extents... extents) noexcept
-        : view(data, extents...) {}
+        requires(sizeof...(Extents) == 2 || sizeof...(Extents) == 3)
+    constexpr gradient(Element* data, Extents... extents) noexcept : view(data, extents...) {}
 };
 
 /// `f(in, accumulate(view))` adds the gradient to the buffer instead of overwriting it.

@@ -12,7 +12,8 @@ namespace distill::inline DISTILL_ABI {
 /// Shape [rows, vocabulary]; entry (r, v) stands at data[r * row_stride + v]. The stride counts elements and is
 /// `vocabulary` unless given; a stride larger than the vocabulary is padding, which is never read.
 ///
-/// Element: float, double, or a 16-bit type (core/storage_format.hpp); const for inputs. A view is a value: copying it copies no data.
+/// Element: float, double, or a 16-bit type (core/storage_format.hpp); const for inputs. A view is a value: copying it
+/// copies no data.
 template <class Element>
 struct logits_view {
     Element* data = nullptr;
@@ -34,8 +35,8 @@ struct logits_view {
 
     /// A view of mutable logits is a view of logits.
     template <class Mutable>
-    requires(std::same_as<const Mutable, Element> &&
-             !std::is_const_v<Mutable>) constexpr logits_view(const logits_view<Mutable>& other) noexcept
+        requires(std::same_as<const Mutable, Element> && !std::is_const_v<Mutable>)
+    constexpr logits_view(const logits_view<Mutable>& other) noexcept
         : data(other.data), rows(other.rows), vocabulary(other.vocabulary), row_stride(other.row_stride) {}
 
     /// The first entry of a row.

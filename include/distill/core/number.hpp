@@ -18,14 +18,14 @@ namespace distill::inline DISTILL_ABI {
 /// conversion to bool: a number may be many lanes, so a term chooses with `select`, never with `if`.
 ///
 /// A term may rely on this:
-///   * Every number that it is handed is finite. A row that holds NaN or +infinity reaches no term; -infinity arrives as p = 0
-///     and the floor of log p.
-///   * Of finite numbers, + - * / and the functions give what arithmetic in the number's precision gives, functions to the errors
-///     and in the ranges of backend/simd/math.hpp. Beyond them a function may be clamped. log(0) and log1p(-1) are finite: a
-///     probability of 0 counts as the smallest normal number, about -87 in float and -708 in double.
-///   * Nothing is said of NaN and infinities as arguments. A comparison with NaN is false unless the consumer's flags say that
-///     there is none; min and max may return either argument; a function returns some number, or NaN. It is not the same in every
-///     number type and instruction set. A term that divides by no 0 and overflows nowhere meets neither.
+///   * Every number that it is handed is finite. A row that holds NaN or +infinity reaches no term; -infinity arrives as p =
+///     0 and the floor of log p.
+///   * Of finite numbers, + - * / and the functions give what arithmetic in the number's precision gives, functions to the
+///     errors and in the ranges of backend/simd/math.hpp. Beyond them a function may be clamped. log(0) and log1p(-1) are
+///     finite: a probability of 0 counts as the smallest normal number, about -87 in float and -708 in double.
+///   * Nothing is said of NaN and infinities as arguments. A comparison with NaN is false unless the consumer's flags say
+///     that there is none; min and max may return either argument; a function returns some number, or NaN. It is not the
+///     same in every number type and instruction set. A term that divides by no 0 and overflows nowhere meets neither.
 template <class T>
 concept number = std::copyable<T> && std::convertible_to<double, T> && requires(const T& a, const T& b) {
     { a + b } -> std::same_as<T>;
@@ -54,8 +54,9 @@ inline constexpr double smallest_normal = 0x1p-126;
 /// return 0 as the root.
 inline constexpr double smallest_root = 0x1p-63;
 
-/// The bits of a number. Under -ffast-math a compiler takes what it computes for finite, and may conclude from that what the bits
-/// are not: it cannot see where these come from. A reference, since clang takes an argument and a result for finite, too.
+/// The bits of a number. Under -ffast-math a compiler takes what it computes for finite, and may conclude from that what the
+/// bits are not: it cannot see where these come from. A reference, since clang takes an argument and a result for finite,
+/// too.
 template <std::floating_point Float>
 constexpr auto bits_of(const Float& x) noexcept {
     using bits_type = std::conditional_t<sizeof(Float) == 4, std::uint32_t, std::uint64_t>;

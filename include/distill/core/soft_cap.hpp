@@ -5,9 +5,9 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// For models whose head ends in c tanh(x / c), called on what comes before it: the softmaxes are those of the capped logits,
-/// p = softmax(c tanh(z / c) / T), and the gradient is that with respect to z, with the chain rule's factor
-/// 1 - tanh(z / c)^2. Entries at or below -2^100 stay masked, with a gradient of 0; every other finite logit is capped. Logits
+/// For models whose head ends in c tanh(x / c), called on what comes before it: the softmaxes are those of the capped
+/// logits, p = softmax(c tanh(z / c) / T), and the gradient is that with respect to z, with the chain rule's factor 1 -
+/// tanh(z / c)^2. Entries at or below -2^100 stay masked, with a gradient of 0; every other finite logit is capped. Logits
 /// that are capped already need no soft_cap.
 ///
 /// Each lies in [smallest_soft_cap, largest_soft_cap], or is 0: no cap. Source: Gemma 2 (arXiv 2408.00118), c = 30.

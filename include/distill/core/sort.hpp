@@ -8,8 +8,8 @@
 
 namespace distill::inline DISTILL_ABI::detail {
 
-/// The order of operator<. The standard library's functions that are made for it are made for it alone: those for numbers and
-/// std::less have one name for all translation units, whatever their flags (core/abi.hpp).
+/// The order of operator<. The standard library's functions that are made for it are made for it alone: those for numbers
+/// and std::less have one name for all translation units, whatever their flags (core/abi.hpp).
 struct ascending {
     template <class T>
     constexpr bool operator()(const T& a, const T& b) const {

@@ -18,9 +18,8 @@ namespace detail {
 
 /// Element converts from and to float in constant expressions.
 template <class Element>
-concept converts_in_constants = requires {
-    typename std::bool_constant<(std::bit_cast<std::uint16_t>(static_cast<Element>(1.0f)), true)>;
-};
+concept converts_in_constants =
+    requires { typename std::bool_constant<(std::bit_cast<std::uint16_t>(static_cast<Element>(1.0f)), true)>; };
 
 /// Every number of these has its bits in a format of its own.
 template <class Element>
@@ -60,9 +59,9 @@ constexpr storage_format find_storage_format() {
 
 }  // namespace detail
 
-/// The format of a 16-bit type: by the digits of its std::numeric_limits (Eigen::half, c10::Half, std::float16_t), else by the
-/// bits that it makes of numbers when the program is compiled (_Float16), else by its name (__half). A type that says nothing
-/// of these is named by a specialisation:
+/// The format of a 16-bit type: by the digits of its std::numeric_limits (Eigen::half, c10::Half, std::float16_t), else by
+/// the bits that it makes of numbers when the program is compiled (_Float16), else by its name (__half). A type that says
+/// nothing of these is named by a specialisation:
 ///
 ///     template <> inline constexpr auto distill::storage_format_of<my_half> = distill::storage_format::half;
 template <class Element>

@@ -14,8 +14,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// One quantity over rows. The standard error is that of a mean of independent rows; rows of one rollout are not independent.
-/// NaN everywhere where no row has the quantity.
+/// One quantity over rows. The standard error is that of a mean of independent rows; rows of one rollout are not
+/// independent. NaN everywhere where no row has the quantity.
 struct statistic {
     static constexpr std::array<double, 9> shares{0.001, 0.01, 0.05, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999};
 
@@ -36,8 +36,8 @@ private:
     }
 };
 
-/// What student and teacher have in common over the rows that could be diagnosed. A perplexity's standard error is the first-order
-/// one, the perplexity times that of the mean log-probability.
+/// What student and teacher have in common over the rows that could be diagnosed. A perplexity's standard error is the
+/// first-order one, the perplexity times that of the mean log-probability.
 struct diagnosis {
     std::ptrdiff_t rows = 0;  ///< diagnosed rows: the number behind every statistic of the vocabulary
     std::ptrdiff_t nonfinite_rows = 0;
@@ -91,7 +91,8 @@ statistic statistic_of(std::span<const row_diagnosis> rows, const Has& has, cons
 
 }  // namespace detail
 
-/// Masked rows do not count; rows that are not finite are counted and left out. Every other row counts once, whatever its weight.
+/// Masked rows do not count; rows that are not finite are counted and left out. Every other row counts once, whatever its
+/// weight.
 [[nodiscard]] inline diagnosis summarize(std::span<const row_diagnosis> rows) {
     const auto diagnosed = [](const row_diagnosis& row) { return row.state == row_state::diagnosed; };
     const auto with_token = [&](const row_diagnosis& row) { return diagnosed(row) && row.has_token; };

@@ -20,9 +20,9 @@ struct ranked_entry {
     }
 };
 
-/// The `k` largest entries of row[0, count), the lowest indices on ties, sorted; fewer where the row is shorter. They stand at
-/// the beginning of `buffer`, which holds at least 2 k. One read of the row: an entry is compared again only where it is larger
-/// than the k-th largest so far, as of the last time the buffer was full.
+/// The `k` largest entries of row[0, count), the lowest indices on ties, sorted; fewer where the row is shorter. They stand
+/// at the beginning of `buffer`, which holds at least 2 k. One read of the row: an entry is compared again only where it is
+/// larger than the k-th largest so far, as of the last time the buffer was full.
 template <class Element>
 std::span<ranked_entry> top_entries(const Element* row, std::ptrdiff_t count, std::size_t k,
                                     std::span<ranked_entry> buffer) {

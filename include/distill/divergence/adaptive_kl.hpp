@@ -14,8 +14,8 @@ namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
-/// Thresholds that adaptive_kl tries in one sweep. Not in the function: nvcc writes std::array<double, head_tries> wherever it means
-/// another array of as many doubles.
+/// Thresholds that adaptive_kl tries in one sweep. Not in the function: nvcc writes std::array<double, head_tries> wherever
+/// it means another array of as many doubles.
 inline constexpr std::size_t head_tries = 7;
 
 }  // namespace detail
@@ -62,8 +62,9 @@ struct adaptive_kl : term<adaptive_kl> {
     }
 
 private:
-    /// The smallest threshold at and above which the teacher's mass is at most head_mass, and no more than the largest q. Each
-    /// sweep tries seven thresholds between the bounds known, in equal ratios, until the bounds agree to fp32's rounding.
+    /// The smallest threshold at and above which the teacher's mass is at most head_mass, and no more than the largest q.
+    /// Each sweep tries seven thresholds between the bounds known, in equal ratios, until the bounds agree to fp32's
+    /// rounding.
     template <class Row>
     constexpr double smallest_in_head(const Row& row) const {
         constexpr double resolution = 1.0 + 1e-6;

@@ -6,18 +6,20 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Alpha-beta divergence  -1 / (a b) sum_v (q_v^a p_v^b - a / (a + b) q_v^(a + b) - b / (a + b) p_v^(a + b)),  and its limits
-/// where a, b or both are 0. (1, 0) is the forward KL, (0, 1) the reverse KL.
+/// Alpha-beta divergence  -1 / (a b) sum_v (q_v^a p_v^b - a / (a + b) q_v^(a + b) - b / (a + b) p_v^(a + b)),  and its
+/// limits where a, b or both are 0. (1, 0) is the forward KL, (0, 1) the reverse KL.
 ///
-/// Summand      q^(a + b) (A (p / q)^b - B) / (a + b)  where q is the larger, with A = ((p / q)^a - 1) / a, B = ((p / q)^b - 1) / b;
-///              where p is, the same with p for q and a for b      (>= 0; the definition, regrouped: no large numbers cancel)
+/// Summand      q^(a + b) (A (p / q)^b - B) / (a + b)  where q is the larger, with A = ((p / q)^a - 1) / a and
+///              B = ((p / q)^b - 1) / b; where p is, the same with p for q and a for b
+///              (>= 0; the definition, regrouped: no large numbers cancel)
 /// Derivative   q^a p^b ((p / q)^a - 1) / a        with respect to log p
-/// Domain       a and b in [0, 16]: a negative exponent lets tokens that both lack decide the value. Any p and q where both are
-///              positive; where a is 0, q_v > 0 wherever p_v > 0, and where b is 0 the reverse: otherwise large and finite.
-///              The pull on a token that the student lacks is q^a p^b / a: b = 0 alone lets it escape
+/// Domain       a and b in [0, 16]: a negative exponent lets tokens that both lack decide the value. Any p and q where both
+///              are positive; where a is 0, q_v > 0 wherever p_v > 0, and where b is 0 the reverse: otherwise large and
+///              finite. The pull on a token that the student lacks is q^a p^b / a: b = 0 alone lets it escape
 /// At p = q     value 0, derivative 0
-/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a + b >= 1/4; tests/laws/accuracy.cpp. Below, digits are lost:
-///              at a = b = 0 every token weighs the same, also one whose logit is far below the maximum and rounded to that size
+/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a + b >= 1/4; tests/laws/accuracy.cpp. Below, digits are
+///              lost: at a = b = 0 every token weighs the same, also one whose logit is far below the maximum and rounded to
+///              that size
 /// Source       Cichocki, Cruces and Amari 2011; Wang et al. 2025, ABKD (arXiv 2505.04560), whose default is (0.2, 0.7)
 struct alpha_beta : term<alpha_beta> {
     double alpha = 0.2;

@@ -15,8 +15,8 @@ namespace distill::inline DISTILL_ABI {
 ///              Any p and q, zeros included; the value is at most -b log b - (1 - b) log(1 - b)
 /// At p = q     value 0, derivative 0
 /// Accuracy     fp32 at V = 151 936: loss 1e-5 for a divergence >= 1e-3 and b in [0.01, 0.99]; tests/laws/accuracy.cpp. Both
-///              logarithms are formed from log p - log q, so nothing is lost near p = q; nearer to an end, log(q / m) or log(p / m) is
-///              off by up to 6e-8 over b or 1 - b
+///              logarithms are formed from log p - log q, so nothing is lost near p = q; nearer to an end, log(q / m) or
+///              log(p / m) is off by up to 6e-8 over b or 1 - b
 /// Source       Agarwal et al. 2024, GKD (arXiv 2306.13649), whose beta is the teacher's weight
 struct jensen_shannon : term<jensen_shannon> {
     double teacher_weight = 0.5;

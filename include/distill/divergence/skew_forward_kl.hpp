@@ -13,8 +13,8 @@ namespace distill::inline DISTILL_ABI {
 /// Domain       0 < a < 1; at a = 0 it is forward_kl, a type of its own. Any p and q, zeros included; the value is at most
 ///              -log a. The pull on a token that the student lacks is at most (1 - a) / a times p: it vanishes with p
 /// At p = q     value 0, derivative 0
-/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a in [0.01, 0.99]; tests/laws/accuracy.cpp. For a smaller a the
-///              logarithm is off by up to 6e-8 / a
+/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a in [0.01, 0.99]; tests/laws/accuracy.cpp. For a smaller
+///              a the logarithm is off by up to 6e-8 / a
 /// Source       Lee 1999 (skew divergence); Ko et al. 2024, DistiLLM (arXiv 2402.03898), whose default is a = 0.1
 struct skew_forward_kl : term<skew_forward_kl> {
     double teacher_share = 0.1;

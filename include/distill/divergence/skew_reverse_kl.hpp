@@ -14,8 +14,8 @@ namespace distill::inline DISTILL_ABI {
 /// Domain       0 < a < 1; at a = 0 it is reverse_kl, a type of its own. Any p and q, zeros included; the value is at most
 ///              -log a
 /// At p = q     value 0, derivative 0
-/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a in [0.01, 0.99]; tests/laws/accuracy.cpp. For a smaller a the
-///              logarithm is off by up to 6e-8 / a
+/// Accuracy     fp32 at V = 151 936: loss 1e-5 for KL >= 1e-3 and a in [0.01, 0.99]; tests/laws/accuracy.cpp. For a smaller
+///              a the logarithm is off by up to 6e-8 / a
 /// Source       Ko et al. 2024, DistiLLM (arXiv 2402.03898), whose default is a = 0.1
 struct skew_reverse_kl : term<skew_reverse_kl> {
     double student_share = 0.1;

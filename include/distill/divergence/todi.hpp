@@ -7,8 +7,8 @@
 namespace distill::inline DISTILL_ABI {
 
 /// Token-wise distillation: forward and reverse KL mixed anew at every entry,  sum_v a_v q_v log(q_v / p_v) + (1 - a_v) p_v
-/// log(p_v / q_v)  with a_v = q_v / (p_v + q_v) held constant: forward KL's pull where the student lacks mass, reverse KL's push
-/// where it has too much.
+/// log(p_v / q_v)  with a_v = q_v / (p_v + q_v) held constant: forward KL's pull where the student lacks mass, reverse KL's
+/// push where it has too much.
 ///
 /// Summand      (p - q) (log p - log q)            (>= 0; with these a the two parts add up to it)
 /// Derivative   p - q + (1 - a) p (log p - log q)  with respect to log p, a held: not the derivative of the value

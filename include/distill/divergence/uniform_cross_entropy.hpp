@@ -4,8 +4,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Cross-entropy to the uniform distribution  -1/N sum_v log p_v  over the N entries that the student does not mask: the part
-/// that label smoothing adds, and a penalty on confidence.
+/// Cross-entropy to the uniform distribution  -1/N sum_v log p_v  over the N entries that the student does not mask: the
+/// part that label smoothing adds, and a penalty on confidence.
 ///
 /// Summand      -log p / N                     where z is not masked
 /// Derivative   -1 / N                         with respect to log p; so dL/dz = (p - 1/N) / T

@@ -104,9 +104,9 @@ Array values_of_dlpack(const DLTensor& tensor, DLDataType narrow, DLDataType wid
 
 }  // namespace detail
 
-/// `view_of<const float>(tensor)`: the view of a tensor [rows, vocabulary] or [batch, time, vocabulary] whose elements are of
-/// the type that is spelled; without const its logits are writable, which DLPack itself does not say. A DLManagedTensor is
-/// passed as `managed->dl_tensor`. Errors: another element type or number of dimensions, memory that the reader does not
+/// `view_of<const float>(tensor)`: the view of a tensor [rows, vocabulary] or [batch, time, vocabulary] whose elements are
+/// of the type that is spelled; without const its logits are writable, which DLPack itself does not say. A DLManagedTensor
+/// is passed as `managed->dl_tensor`. Errors: another element type or number of dimensions, memory that the reader does not
 /// reach, a vocabulary that is not contiguous, leading axes that do not run as one.
 template <class Element = void>
 [[nodiscard]] auto view_of(const DLTensor& tensor, dlpack_reader reader = dlpack_reader::host) {

@@ -22,7 +22,8 @@ concept mdspan_like = requires(const Span& span, std::size_t axis) {
     span.data_handle();
 };
 
-/// Element (i, j) is data_handle()[i * stride(0) + j * stride(1)]: the handle is a pointer, a reference refers to an element.
+/// Element (i, j) is data_handle()[i * stride(0) + j * stride(1)]: the handle is a pointer, a reference refers to an
+/// element.
 template <class Span>
 constexpr bool reads_memory() {
     using element = typename Span::element_type;

@@ -41,9 +41,9 @@ template <detail::flat_range Range, std::integral Length, std::size_t Rank>
 template <detail::flat_range Range, std::integral Length, std::integral Stride, std::size_t Rank>
 [[nodiscard]] auto view_of(Range&& values, const Length (&shape)[Rank], const Stride (&strides)[Rank]) {
     static_assert(Rank == 2 || Rank == 3, "distill: the shape of logits is {rows, vocabulary} or {batch, time, vocabulary}");
-    return detail::logits_of_flat(std::forward<Range>(values), detail::axes_of(
-                                                                   Rank, [&](std::size_t i) { return shape[i]; },
-                                                                   [&](std::size_t i) { return strides[i]; }));
+    return detail::logits_of_flat(
+        std::forward<Range>(values),
+        detail::axes_of(Rank, [&](std::size_t i) { return shape[i]; }, [&](std::size_t i) { return strides[i]; }));
 }
 
 /// The view [rows, vocabulary] of a range of logits, its rows `row_stride` elements apart; mutable where the elements are.

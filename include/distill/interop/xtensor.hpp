@@ -31,7 +31,8 @@ concept xtensor_container = requires(Container& c) {
 template <class Expression>
 concept xtensor_expression = xt::is_xexpression<std::remove_cvref_t<Expression>>::value && !xtensor_container<Expression>;
 
-/// True where the memory ends with the object: a container, an adaptor that took its buffer over, a view of such a temporary.
+/// True where the memory ends with the object: a container, an adaptor that took its buffer over, a view of such a
+/// temporary.
 template <class Container>
 struct owns_memory : std::is_same<Container, typename Container::temporary_type> {};
 
@@ -43,7 +44,7 @@ template <class Pointer, class Allocator>
 struct owns_buffer<xt::xbuffer_adaptor<Pointer, xt::no_ownership, Allocator>> : std::false_type {};
 
 template <class Adaptor>
-requires requires { typename Adaptor::container_closure_type; }
+    requires requires { typename Adaptor::container_closure_type; }
 struct owns_memory<Adaptor> : owns_buffer<typename Adaptor::container_closure_type> {};
 
 template <class Closure>

@@ -15,9 +15,9 @@ struct number_archetype;
 
 /// A number and what converts to one: exact matches, which are preferred to the built-in operators on doubles.
 template <class A, class B>
-concept archetype_operands = (std::same_as<A, number_archetype> &&
-                              (std::same_as<B, number_archetype> || std::is_arithmetic_v<B>)) ||
-                             (std::is_arithmetic_v<A> && std::same_as<B, number_archetype>);
+concept archetype_operands =
+    (std::same_as<A, number_archetype> && (std::same_as<B, number_archetype> || std::is_arithmetic_v<B>)) ||
+    (std::is_arithmetic_v<A> && std::same_as<B, number_archetype>);
 
 struct number_archetype {
     /// What a comparison returns: select's first argument, and nothing else.
@@ -45,30 +45,46 @@ struct number_archetype {
     }
 
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr number_archetype operator+(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr number_archetype operator+(const A&, const B&) {
+        return {};
+    }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr number_archetype operator-(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr number_archetype operator-(const A&, const B&) {
+        return {};
+    }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr number_archetype operator*(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr number_archetype operator*(const A&, const B&) {
+        return {};
+    }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr number_archetype operator/(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr number_archetype operator/(const A&, const B&) {
+        return {};
+    }
     friend constexpr number_archetype operator-(number_archetype) { return {}; }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr mask operator<(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr mask operator<(const A&, const B&) {
+        return {};
+    }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr mask operator>(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr mask operator>(const A&, const B&) {
+        return {};
+    }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr mask operator<=(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr mask operator<=(const A&, const B&) {
+        return {};
+    }
     template <class A, class B>
-    requires archetype_operands<A, B>
-    friend constexpr mask operator>=(const A&, const B&) { return {}; }
+        requires archetype_operands<A, B>
+    friend constexpr mask operator>=(const A&, const B&) {
+        return {};
+    }
     friend constexpr number_archetype select(mask, number_archetype, number_archetype) { return {}; }
     friend constexpr number_archetype abs(number_archetype) { return {}; }
     friend constexpr number_archetype min(number_archetype, number_archetype) { return {}; }

@@ -16,11 +16,11 @@ namespace distill::inline DISTILL_ABI {
 /// What a logit may be stored as: float, double, or a 16-bit type that converts to float and back (core/storage_format.hpp).
 template <class Element>
 concept logit_element = std::same_as<Element, float> || std::same_as<Element, double> ||
-    (sizeof(Element) == 2 && std::is_trivially_copyable_v<Element> && !std::is_integral_v<Element> &&
-     !std::is_enum_v<Element> && requires(Element x, float f) {
-         static_cast<float>(x);
-         static_cast<Element>(f);
-     });
+                        (sizeof(Element) == 2 && std::is_trivially_copyable_v<Element> && !std::is_integral_v<Element> &&
+                         !std::is_enum_v<Element> && requires(Element x, float f) {
+                             static_cast<float>(x);
+                             static_cast<Element>(f);
+                         });
 
 /// What a type is to the objective algebra: its member type `objective_part` is one of these.
 struct vocabulary_part {};   ///< a sum over the vocabulary: distill::term
@@ -32,9 +32,7 @@ struct objective_part {};    ///< a finished sum: distill::objective
 
 /// Anything that + and scalar * accept.
 template <class X>
-concept composable = requires {
-    typename X::objective_part;
-};
+concept composable = requires { typename X::objective_part; };
 
 namespace detail {
 
@@ -45,8 +43,7 @@ concept is_part = composable<X> && std::same_as<typename X::objective_part, Part
 template <class D, class Entry, class Summand, class T>
 concept answers = requires(const D& d, const Entry& e) {
     { d(e) } -> std::same_as<Summand>;
-}
-|| requires(const D& d, const Entry& e) {
+} || requires(const D& d, const Entry& e) {
     { d(e) } -> std::same_as<T>;
 };
 
@@ -56,7 +53,8 @@ concept answers = requires(const D& d, const Entry& e) {
 /// Checked with an archetype that has what `number` promises and nothing else, so a functor that is written for float, or
 /// that converts to bool, is refused here and not deep inside a backend.
 template <class D>
-concept vocabulary_term = detail::is_part<D, vocabulary_part> && std::copy_constructible<D> &&
+concept vocabulary_term =
+    detail::is_part<D, vocabulary_part> && std::copy_constructible<D> &&
     (detail::answers<D, entry<detail::number_archetype>, summand<detail::number_archetype>, detail::number_archetype> ||
      detail::answers<D, entry<dual<detail::number_archetype>>, summand<dual<detail::number_archetype>>,
                      dual<detail::number_archetype>>);
@@ -64,27 +62,30 @@ concept vocabulary_term = detail::is_part<D, vocabulary_part> && std::copy_const
 /// A token term is called as t(token_entry<T>) const, for any number type T, returns token_summand<T> or T, and says in
 /// `static constexpr token_source token` which token of the row it looks at.
 template <class D>
-concept single_token_term = detail::is_part<D, token_part> && std::copy_constructible<D> && requires {
-    { D::token } -> std::convertible_to<token_source>;
-} && detail::answers<D, token_entry<detail::number_archetype>, token_summand<detail::number_archetype>,
-                     detail::number_archetype>;
+concept single_token_term = detail::is_part<D, token_part> && std::copy_constructible<D> &&
+                            requires {
+                                { D::token } -> std::convertible_to<token_source>;
+                            } &&
+                            detail::answers<D, token_entry<detail::number_archetype>,
+                                            token_summand<detail::number_archetype>, detail::number_archetype>;
 
 /// A term of a token set is called as t.inside(entry<T>, token_set<T>) const for every token of the set and as
 /// t.outside(entry<T>) const for the rest of the vocabulary as one entry, for any number type T, and both return summand<T>.
 template <class D>
-concept single_token_set_term = detail::is_part<D, token_set_part> && std::copy_constructible<D> &&
+concept single_token_set_term =
+    detail::is_part<D, token_set_part> && std::copy_constructible<D> &&
     requires(const D& d, const entry<detail::number_archetype>& e, const token_set<detail::number_archetype>& set) {
-    { d.inside(e, set) } -> std::same_as<summand<detail::number_archetype>>;
-    { d.outside(e) } -> std::same_as<summand<detail::number_archetype>>;
-};
+        { d.inside(e, set) } -> std::same_as<summand<detail::number_archetype>>;
+        { d.outside(e) } -> std::same_as<summand<detail::number_archetype>>;
+    };
 
 /// A normaliser's term is called as t(T) const with log sum_v exp(z_v / T), for any number type T, and returns T, which the
 /// library differentiates.
 template <class D>
 concept single_normalizer_term = detail::is_part<D, normalizer_part> && std::copy_constructible<D> &&
-    requires(const D& d, const dual<detail::number_archetype>& log_normalizer) {
-    { d(log_normalizer) } -> std::same_as<dual<detail::number_archetype>>;
-};
+                                 requires(const D& d, const dual<detail::number_archetype>& log_normalizer) {
+                                     { d(log_normalizer) } -> std::same_as<dual<detail::number_archetype>>;
+                                 };
 
 namespace detail {
 

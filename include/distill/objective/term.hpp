@@ -13,15 +13,16 @@ namespace distill::inline DISTILL_ABI {
 
 namespace detail {
 
-/// What the bases of terms have in common: what kind of term it is, and a sentence for `mine{0.5}` where mine has parameters and
-/// no constructor. The first element of such an aggregate is its base.
+/// What the bases of terms have in common: what kind of term it is, and a sentence for `mine{0.5}` where mine has parameters
+/// and no constructor. The first element of such an aggregate is its base.
 template <class Derived, class Part>
 struct term_base {
     using objective_part = Part;
 
     constexpr term_base() = default;
     template <class Parameter>
-    requires(!std::same_as<Parameter, Derived>) constexpr term_base(const Parameter&) {
+        requires(!std::same_as<Parameter, Derived>)
+    constexpr term_base(const Parameter&) {
         static_assert(sizeof(Parameter) == 0,
                       "distill: a term without a constructor has its base's braces before its parameters, mine{{}, 0.5}; or "
                       "give it a constructor: constexpr explicit mine(double)");
@@ -43,7 +44,7 @@ struct term_base {
 ///                                           through it. A template; Row offers
 ///       row.sum(f)              sum_v f(entry): one more sweep over the row, of any number type, as a term's own body
 ///       row.sums<N>(f)          the same for a std::array of N
-///       row.find(share, f)      the first entry at which the sum of f, which is never negative, has passed `share`; if none,
+///       row.find(share, f)      the first entry at which the sum of f, never negative, has passed `share`; if none,
 ///                               the last one where f > 0
 ///       row.largest_q           the teacher's largest probability
 ///       row.index, row.vocabulary
@@ -66,7 +67,8 @@ struct token_set_term : detail::term_base<Derived, token_set_part> {
     static constexpr fields needs = fields::teacher_top_tokens;
 };
 
-/// Base of a term of the student's log-normaliser: `template <class T> constexpr T operator()(const T& log_normalizer) const`.
+/// Base of a term of the student's log-normaliser: `template <class T> constexpr T operator()(const T& log_normalizer)
+/// const`.
 template <class Derived>
 struct normalizer_term : detail::term_base<Derived, normalizer_part> {
     using detail::term_base<Derived, normalizer_part>::term_base;
@@ -247,14 +249,16 @@ template <composable A, composable B>
 // What the algebra does not have, with the sentence that says so.
 
 template <class A, class B>
-requires(composable<A> != composable<B>) constexpr auto operator+(const A& a, const B&) {
+    requires(composable<A> != composable<B>)
+constexpr auto operator+(const A& a, const B&) {
     static_assert(composable<A> && composable<B>,
                   "distill: a term is added to a term, a composition or a sum of them, not to anything else");
     return a;
 }
 
 template <class A, class B>
-requires(composable<A> != composable<B>) constexpr auto operator-(const A& a, const B&) {
+    requires(composable<A> != composable<B>)
+constexpr auto operator-(const A& a, const B&) {
     static_assert(composable<A> && composable<B>,
                   "distill: a term is subtracted from a term, a composition or a sum of them, not from anything else, and "
                   "nothing else from it");
@@ -275,7 +279,8 @@ constexpr auto operator/(const A&, const B& b) {
 }
 
 /// The objective times batch.coefficients, row by row: guidance on failed rollouts only, or on uncertain tokens only, is
-/// `per_row(0.002 * teacher_guidance{})` with the rows' coefficients in the batch. Factors from training/gate.hpp or your own.
+/// `per_row(0.002 * teacher_guidance{})` with the rows' coefficients in the batch. Factors from training/gate.hpp or your
+/// own.
 template <composable A>
 [[nodiscard]] constexpr auto per_row(const A& a) {
     return detail::with_each_term(as_objective(a), [](auto& t) { t.per_row = true; });

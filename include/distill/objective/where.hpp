@@ -12,8 +12,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// A gate is called as gate(row) const with a row as for_row sees it (objective/term.hpp) and returns a factor, held constant; its
-/// `static constexpr fields needs` says whether it reads the teacher's logits.
+/// A gate is called as gate(row) const with a row as for_row sees it (objective/term.hpp) and returns a factor, held
+/// constant; its `static constexpr fields needs` says whether it reads the teacher's logits.
 template <class Gate>
 concept row_gate = std::copy_constructible<Gate> && requires(const Gate& gate, const detail::row_archetype& row) {
     { Gate::needs } -> std::convertible_to<fields>;
@@ -28,7 +28,7 @@ struct gated_part {
     using objective_part = typename Term::objective_part;
 };
 template <class Term>
-requires is_part<Term, token_part>
+    requires is_part<Term, token_part>
 struct gated_part<Term> {
     using objective_part = token_part;
     static constexpr token_source token = Term::token;
@@ -66,25 +66,35 @@ struct gated : gated_part<Term> {
     }
 
     template <class T>
-    constexpr summand<T> operator()(const entry<T>& e) const requires is_part<Term, vocabulary_part> {
+    constexpr summand<T> operator()(const entry<T>& e) const
+        requires is_part<Term, vocabulary_part>
+    {
         return T(factor) * evaluate(value, e);
     }
     template <class T>
-    constexpr token_summand<T> operator()(const token_entry<T>& e) const requires is_part<Term, token_part> {
+    constexpr token_summand<T> operator()(const token_entry<T>& e) const
+        requires is_part<Term, token_part>
+    {
         const token_summand<T> s = evaluate(value, e);
         const T open(factor != 0.0 ? 1.0 : 0.0), f(factor);
         return {.value = f * s.value, .dlogp = f * s.dlogp, .clipped = open * s.clipped, .guarded = open * s.guarded};
     }
     template <class T>
-    constexpr summand<T> inside(const entry<T>& e, const token_set<T>& set) const requires is_part<Term, token_set_part> {
+    constexpr summand<T> inside(const entry<T>& e, const token_set<T>& set) const
+        requires is_part<Term, token_set_part>
+    {
         return T(factor) * value.inside(e, set);
     }
     template <class T>
-    constexpr summand<T> outside(const entry<T>& e) const requires is_part<Term, token_set_part> {
+    constexpr summand<T> outside(const entry<T>& e) const
+        requires is_part<Term, token_set_part>
+    {
         return T(factor) * value.outside(e);
     }
     template <class T>
-    constexpr T operator()(const T& log_normalizer) const requires is_part<Term, normalizer_part> {
+    constexpr T operator()(const T& log_normalizer) const
+        requires is_part<Term, normalizer_part>
+    {
         return T(factor) * value(log_normalizer);
     }
 };
@@ -126,8 +136,8 @@ struct student_entropy_above {
     }
 };
 
-/// 1 where the teacher's entropy at the term's temperature exceeds `nats`, else 0: of all its logits, not of its most probable
-/// tokens. Costs a sweep over the row. Source: EOPD (arXiv 2603.07079), forward KL where it exceeds 0.8.
+/// 1 where the teacher's entropy at the term's temperature exceeds `nats`, else 0: of all its logits, not of its most
+/// probable tokens. Costs a sweep over the row. Source: EOPD (arXiv 2603.07079), forward KL where it exceeds 0.8.
 struct teacher_entropy_above {
     static constexpr fields needs = fields::teacher;
     double nats;

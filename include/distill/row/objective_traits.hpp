@@ -112,8 +112,7 @@ DISTILL_INLINE constexpr void for_each_term(Objective& o, const Visitor& visit) 
     };
     [&]<std::size_t... Index>(std::index_sequence<Index...>) DISTILL_INLINE_LAMBDA {
         (in_group(std::integral_constant<std::size_t, Index>{}, std::get<Index>(o.groups)), ...);
-    }
-    (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
+    }(std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(o.groups)>>>{});
 }
 
 /// c, where the vocabulary terms' dlogp_sum is c KL(p || q).
@@ -167,8 +166,7 @@ DISTILL_INLINE constexpr summand<Number> evaluate_group(const Objective& o, cons
                 total = total + Number(term.weight) * evaluate(term.value, e);
         };
         (add(std::get<T>(terms)), ...);
-    }
-    (std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(terms)>>>{});
+    }(std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(terms)>>>{});
     return total;
 }
 

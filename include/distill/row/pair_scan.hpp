@@ -1,5 +1,5 @@
-/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before either
-/// is known.
+/// One sweep over a student's and a teacher's row together: both softmax normalisers, and the row's KL(p || q), before
+/// either is known.
 #pragma once
 
 #include <distill/core/entry.hpp>

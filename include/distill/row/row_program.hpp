@@ -4,8 +4,8 @@
 ///     2. sum       the value and H = sum_v h_v
 ///     3. write     dz = weight / T * (h - p H)
 ///
-/// with h_v = d(row loss) / d(log p_v). Sweep 2 keeps h in the team's scratch, where it has one, for sweep 3. Sweep 2 is left
-/// out where H is known beforehand; the value is then summed in sweep 3.
+/// with h_v = d(row loss) / d(log p_v). Sweep 2 keeps h in the team's scratch, where it has one, for sweep 3. Sweep 2 is
+/// left out where H is known beforehand; the value is then summed in sweep 3.
 ///
 /// It is generic over a team, the lanes that share a row (row/team.hpp).
 #pragma once
@@ -271,8 +271,7 @@ private:
                 kept = fma(s.dlogp, slopes[g()], kept);
             };
             (of_group(std::integral_constant<std::size_t, G>{}), ...);
-        }
-        (std::make_index_sequence<groups>{});
+        }(std::make_index_sequence<groups>{});
         if constexpr (Keep) team_.store(team_.scratch(), at, kept);
         return result;
     }
@@ -313,8 +312,7 @@ private:
                         scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (dlogp_sum[g()] - at_token));
                 };
                 (of_group(std::integral_constant<int, G>{}), ...);
-            }
-            (std::make_index_sequence<groups>{});
+            }(std::make_index_sequence<groups>{});
             const double before =
                 gradient.adds ? static_cast<double>(from_element<real>(gradient.data[correction.index])) : 0.0;
             correction.gradient = before + derivative * single_slope<real>(in_.student, correction.index);
@@ -360,8 +358,7 @@ private:
                         dz = fma(e.p, scaled_dlogp_sum[g()], dz);
                 };
                 (of_group(std::integral_constant<std::size_t, G>{}), ...);
-            }
-            (std::make_index_sequence<groups>{});
+            }(std::make_index_sequence<groups>{});
             store_gradient(team_, in_.student, gradient, at, dz);
         };
 

@@ -51,7 +51,8 @@ inline constexpr double log2_e = 1.4426950408889634074;
 /// The maximum of so many entries is found before any is summed.
 inline constexpr std::ptrdiff_t first_look = 16384;
 
-/// The maximum of a row's beginning, lane by lane. Four maxima take turns, so that no comparison waits for the one before it.
+/// The maximum of a row's beginning, lane by lane. Four maxima take turns, so that no comparison waits for the one before
+/// it.
 template <class Team, class Row>
 DISTILL_INLINE constexpr typename Team::number lane_maxima(const Team& team, const Row& row, std::ptrdiff_t count) {
     using number = typename Team::number;

@@ -45,8 +45,7 @@ DISTILL_INLINE constexpr Number small_expm1(const Number& d) {
     constexpr std::size_t terms = sizeof(Real) <= 4 ? 6 : 13;
     return [&]<std::size_t... Index>(std::index_sequence<Index...>) DISTILL_INLINE_LAMBDA {
         return polynomial(d, inverse_factorial<Index + 1>...) * d;
-    }
-    (std::make_index_sequence<terms>{});
+    }(std::make_index_sequence<terms>{});
 }
 
 /// x / T_p - y / T_q - shift for x = z - max z and y = w - max w, clamped as an entry's log_ratio is. With the difference of

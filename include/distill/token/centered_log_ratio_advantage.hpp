@@ -5,8 +5,9 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// On-policy distillation with a control variate: the log-ratio's exact mean over the vocabulary, KL(p || q), is taken off the
-/// advantage  A = log q(y) - log p(y) + KL(p || q).  The same expected gradient as log_ratio_advantage, with less variance.
+/// On-policy distillation with a control variate: the log-ratio's exact mean over the vocabulary, KL(p || q), is taken off
+/// the advantage  A = log q(y) - log p(y) + KL(p || q).  The same expected gradient as log_ratio_advantage, with less
+/// variance.
 ///
 /// Summand      log p(y) - log q(y): the estimate k1 of KL(p || q)
 /// Derivative   -A at y                        so dL/dz = -A (e_y - p) / T, A held constant

@@ -5,8 +5,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// CISPO: a policy gradient weighted with the clipped importance ratio, held constant. Unlike clipped_surrogate, a token whose
-/// ratio is clipped keeps its gradient.
+/// CISPO: a policy gradient weighted with the clipped importance ratio, held constant. Unlike clipped_surrogate, a token
+/// whose ratio is clipped keeps its gradient.
 ///
 /// Summand      -c A log p(y),  c = clip(r, lower, upper),  r = p(y) / p_old(y)
 /// Derivative   -c A at y                      so dL/dz = -c A (e_y - p) / T

@@ -10,7 +10,8 @@ namespace distill::inline DISTILL_ABI {
 /// Derivative   -1 at the label                so dL/dz = (p - e_label) / T
 /// Domain       label in [0, vocabulary), or ignored_label
 /// At p = q     not a divergence: value -log p(label)
-/// Accuracy     the softmax's own; 1 - p(label) to the rounding of the normaliser, 3e-8 from fp32 logits and 1e-14 from double ones
+/// Accuracy     the softmax's own; 1 - p(label) to the rounding of the normaliser, 3e-8 from fp32 logits and 1e-14 from
+///              double ones
 /// Source       the ordinary language-model loss
 struct cross_entropy : token_term<cross_entropy> {
     static constexpr token_source token = token_source::label;

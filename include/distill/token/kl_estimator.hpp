@@ -12,14 +12,14 @@ enum class kl_estimate {
     k3,  ///< r - 1 - log r: unbiased, never negative
 };
 
-/// Reverse Kullback-Leibler divergence estimated on the sampled token. What is reported and what is descended are two choices:
-/// differentiating an estimator's value does not estimate the value's gradient.
+/// Reverse Kullback-Leibler divergence estimated on the sampled token. What is reported and what is descended are two
+/// choices: differentiating an estimator's value does not estimate the value's gradient.
 ///
 /// Summand      -log r, (log r)^2 / 2 or r - 1 - log r
 /// Derivative   k2: -log r, whose expectation over y ~ p is the gradient of KL(p || q). k3: 1 - r, whose expectation is the
 ///              gradient of KL(q || p). k1 gives 1 at y, whatever the teacher says: it does not compile
-/// Domain       log q(y) is batch.teacher_log_probs, at the student's temperature, or read off dense teacher logits. log r is clamped to [-20, 20], value and derivative,
-///              and rows outside are counted as guarded
+/// Domain       log q(y) is batch.teacher_log_probs, at the student's temperature, or read off dense teacher logits. log r
+///              is clamped to [-20, 20], value and derivative, and rows outside are counted as guarded
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     computed once per row in double, from a normaliser that fp32 logits give to 3e-8
 /// Source       Schulman 2020, "Approximating KL divergence"; the gradients: Tang and Munos 2025 (arXiv 2506.09477)

@@ -5,13 +5,13 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// On-policy distillation: a policy gradient whose advantage is the log-ratio  A = log q(y) - log p(y)  on the sampled token,
-/// held constant. Its expectation over y ~ p is the gradient of KL(p || q).
+/// On-policy distillation: a policy gradient whose advantage is the log-ratio  A = log q(y) - log p(y)  on the sampled
+/// token, held constant. Its expectation over y ~ p is the gradient of KL(p || q).
 ///
 /// Summand      -r A,  r = 1 or p(y) / p_old(y); where r = 1 it is the estimate k1 of KL(p || q)
 /// Derivative   -r A at y                      so dL/dz = -r A (e_y - p) / T
-/// Domain       log q(y) is batch.teacher_log_probs, or read off dense teacher logits. A is clamped to [floor, ceiling], or set to
-///              0 outside where drops_outside; rows outside are counted as guarded. With importance::ratio A takes
+/// Domain       log q(y) is batch.teacher_log_probs, or read off dense teacher logits. A is clamped to [floor, ceiling], or
+///              set to 0 outside where drops_outside; rows outside are counted as guarded. With importance::ratio A takes
 ///              batch.old_log_probs in the place of log p, and log r is clamped to [-20, 20]
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     computed once per row in double, from a normaliser that fp32 logits give to 3e-8

@@ -10,10 +10,10 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// Summand      -r A,  r = 1 or p(y) / p_old(y)
 /// Derivative   -r A at y                      so dL/dz = -r A (e_y - p) / T
-/// Domain       0 < a < 1; a = 1 is log_ratio_advantage. log q(y) is batch.teacher_log_probs, or read off dense teacher logits;
-///              log q - log p is clamped to at most 20 and rows above are counted as guarded. With importance::ratio A takes
-///              batch.old_log_probs in the place of log p, and log r is clamped to [-20, 20]. Returns over later tokens and their
-///              normalisation are clipped_surrogate's advantages, not part of this term
+/// Domain       0 < a < 1; a = 1 is log_ratio_advantage. log q(y) is batch.teacher_log_probs, or read off dense teacher
+///              logits; log q - log p is clamped to at most 20 and rows above are counted as guarded. With importance::ratio
+///              A takes batch.old_log_probs in the place of log p, and log r is clamped to [-20, 20]. Returns over later
+///              tokens and their normalisation are clipped_surrogate's advantages, not part of this term
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     computed once per row in double
 /// Source       TOP-D (arXiv 2607.04751), whose a is 0.1 or 0.2

@@ -6,14 +6,14 @@
 namespace distill::inline DISTILL_ABI {
 
 /// A divergence on the teacher's most probable tokens and one bucket for the rest of the vocabulary: what is left of any
-/// divergence when the teacher sends k log-probabilities instead of its logits. on_top_tokens{forward_kl{}} is a lower bound of
-/// forward_kl, never negative, and pulls the student's mass into the set as well as around in it.
+/// divergence when the teacher sends k log-probabilities instead of its logits. on_top_tokens{forward_kl{}} is a lower bound
+/// of forward_kl, never negative, and pulls the student's mass into the set as well as around in it.
 ///
 /// Summand      d(p_v, q_v) over the tokens v of the set, plus d(p_t, q_t) with p_t, q_t the mass of the rest
 /// Derivative   the divergence's own, with respect to log p_v, and to log p_t: dL/dz = (h_j - p_j H) / T inside and
 ///              p_j (h_t / p_t - H) / T outside, with H the sum of all h, h_t included
-/// Domain       batch.top_tokens and batch.top_log_probs, log q over the whole vocabulary at the temperature that is meant: none
-///              is applied to it. p_t and q_t are at least 1e-7
+/// Domain       batch.top_tokens and batch.top_log_probs, log q over the whole vocabulary at the temperature that is meant:
+///              none is applied to it. p_t and q_t are at least 1e-7
 /// At p = q     value 0, derivative 0
 /// Accuracy     once per row in double; 1 - sum p_v is as good as fp32's normaliser, 3e-8
 /// Source       the tail bucket of SDPO (arXiv 2601.20802)

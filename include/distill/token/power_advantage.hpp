@@ -11,8 +11,9 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// Summand      -r A,  r = 1 or p(y) / p_old(y)
 /// Derivative   -r A at y                      so dL/dz = -r A (e_y - p) / T
-/// Domain       0 < a <= 10. log q(y) is batch.teacher_log_probs, held to at most 0, or read off dense teacher logits. With importance::ratio A
-///              takes batch.old_log_probs in the place of log p, and log r is clamped to [-20, 20] and counted
+/// Domain       0 < a <= 10. log q(y) is batch.teacher_log_probs, held to at most 0, or read off dense teacher logits. With
+///              importance::ratio A takes batch.old_log_probs in the place of log p, and log r is clamped to [-20, 20] and
+///              counted
 /// At p = q     value 0, derivative 0, for every token
 /// Accuracy     computed once per row in double; the two powers are subtracted without cancellation
 /// Source       PowerOPD (arXiv 2606.17199)

@@ -11,8 +11,9 @@ namespace distill::inline DISTILL_ABI {
 ///
 /// Summand      -log p(y')
 /// Derivative   -1 at y'                       so dL/dz = (p - e_y') / T
-/// Domain       dense teacher logits; q at the term's temperature, over the whole vocabulary. The draw depends on the seed and on
-///              first_row + row alone: not on threads, nor on how a batch is split where first_row counts the rows before
+/// Domain       dense teacher logits; q at the term's temperature, over the whole vocabulary. The draw depends on the seed
+///              and on first_row + row alone: not on threads, nor on how a batch is split where first_row counts the rows
+///              before
 /// At p = q     not a divergence: value -log p(y'), gradient zero in expectation only
 /// Accuracy     y' is exact but where the uniform number falls within rounding of a boundary between two tokens; there
 ///              instruction sets may differ

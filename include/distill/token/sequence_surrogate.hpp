@@ -10,9 +10,10 @@ namespace distill::inline DISTILL_ABI {
 /// Summand      -min(s A, clip(s, lower, upper) A)
 /// Derivative   -s A at y; 0 where the clip or the guard holds the ratio. The sequence's gradient is the mean of its rows',
 ///              since every token has 1 / length of log s; any mean over tokens or sequences is exact
-/// Domain       0 <= lower <= 1 <= upper, ratios. log s is batch.sequence_log_ratios: the present student's log-probabilities
-///              less the old ones (per_token of cross_entropy on the sampled tokens), through sequence_means of
-///              training/sequence_means.hpp; it is clamped to [-20, 20] and rows outside are counted as guarded
+/// Domain       0 <= lower <= 1 <= upper, ratios. log s is batch.sequence_log_ratios: the present student's
+///              log-probabilities less the old ones (per_token of cross_entropy on the sampled tokens), through
+///              sequence_means of training/sequence_means.hpp; it is clamped to [-20, 20] and rows outside are counted as
+///              guarded
 /// At p = q     not a divergence: at s = 1 it is policy_gradient
 /// Accuracy     computed once per row in double
 /// Source       Zheng et al. 2025, GSPO (arXiv 2507.18071), whose bounds are 1 - 3e-4 and 1 + 4e-4

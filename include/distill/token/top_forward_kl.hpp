@@ -6,15 +6,16 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// What a forward KL on the teacher's most probable tokens S does with the mass outside. q~ and p~ are q and p over their sums on S.
+/// What a forward KL on the teacher's most probable tokens S does with the mass outside. q~ and p~ are q and p over their
+/// sums on S.
 enum class truncation {
     teacher_renormalized,   ///< sum_S q~ (log q~ - log p): never negative; at k = 1 the cross-entropy on the teacher's token
     teacher_truncated,      ///< sum_S q (log q - log p): of either sign, with the same minimiser
     blind_to_mass_outside,  ///< sum_S q~ (log q~ - log p~): compares shapes on S, and pulls no mass into it
 };
 
-/// Forward KL from the teacher's most probable tokens alone. on_top_tokens{forward_kl{}} counts the rest as one entry and is the
-/// one to take; these are what trainers compute.
+/// Forward KL from the teacher's most probable tokens alone. on_top_tokens{forward_kl{}} counts the rest as one entry and is
+/// the one to take; these are what trainers compute.
 ///
 /// Summand      as the truncation says, over the tokens of the set
 /// Derivative   -q~ or -q, with respect to log p: dL/dz = (p - q~ 1_S) / T or (q(S) p - q 1_S) / T; with both renormalised

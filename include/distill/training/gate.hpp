@@ -52,8 +52,8 @@ void gate_by_failure(detail::passed<row_values> advantages, std::span<Float> out
 }
 
 /// The value at `share` of the way up the sorted values, between neighbours in proportion: the threshold of "above the 0.8
-/// quantile". Rows of weight 0 do not count, nor do values that are NaN, as the losses of rows that are not finite. Allocates a
-/// copy. Errors: no value that counts, a share outside [0, 1], sizes that differ.
+/// quantile". Rows of weight 0 do not count, nor do values that are NaN, as the losses of rows that are not finite.
+/// Allocates a copy. Errors: no value that counts, a share outside [0, 1], sizes that differ.
 [[nodiscard]] inline double quantile(detail::passed<row_values> values, double share,
                                      detail::passed<row_values> weights = {}) {
     const auto refuse = [](detail::sentence_parts message) {

@@ -19,9 +19,9 @@ enum class padding {
     at_the_start,  ///< as generation from prompts of different lengths leaves them
 };
 
-/// weights[s * time + t] = 1 where row t of sequence s has a token, 0 where it is padding. `lengths` has the number of tokens
-/// of each sequence, 0 to `time`. With these weights padding rows are never read. Errors: sizes that do not fit, a length out
-/// of its range.
+/// weights[s * time + t] = 1 where row t of sequence s has a token, 0 where it is padding. `lengths` has the number of
+/// tokens of each sequence, 0 to `time`. With these weights padding rows are never read. Errors: sizes that do not fit, a
+/// length out of its range.
 template <std::floating_point Float>
 void weights_of_padded_batch(detail::passed<row_indices> lengths, std::ptrdiff_t time, std::span<Float> weights,
                              padding side = padding::at_the_end) {

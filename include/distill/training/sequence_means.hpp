@@ -11,9 +11,9 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// out[i] = the mean of `values` over the rows of row i's sequence; sequence s has the rows [offsets[s], offsets[s + 1]). With
-/// weights, the weighted mean; a row of weight 0 is not read, and a sequence of such rows gets 0. `out` may be the values'
-/// own buffer. Errors: sizes that differ, offsets that do not cover the rows.
+/// out[i] = the mean of `values` over the rows of row i's sequence; sequence s has the rows [offsets[s], offsets[s + 1]).
+/// With weights, the weighted mean; a row of weight 0 is not read, and a sequence of such rows gets 0. `out` may be the
+/// values' own buffer. Errors: sizes that differ, offsets that do not cover the rows.
 ///
 /// GSPO's batch.sequence_log_ratios are the sequence means of log p(y) - log p_old(y).
 template <class Float>
@@ -38,8 +38,8 @@ void sequence_means(detail::passed<row_values> values, detail::passed<row_indice
     }
 }
 
-/// out[i] = per_sequence[s] for every row i of sequence s: rewards, advantages or gates of rollouts, as rows need them. Errors:
-/// a length of per_sequence that is not the number of sequences, offsets that do not cover the rows.
+/// out[i] = per_sequence[s] for every row i of sequence s: rewards, advantages or gates of rollouts, as rows need them.
+/// Errors: a length of per_sequence that is not the number of sequences, offsets that do not cover the rows.
 template <class Float>
 void spread_over_rows(detail::passed<row_values> per_sequence, detail::passed<row_indices> sequence_offsets,
                       std::span<Float> out) {

@@ -18,11 +18,11 @@ enum class label_reward {
     probability,      ///< p(y*), as the authors' code
 };
 
-/// out[i] = advantages[i] + coefficient * (log p(y*_i), or p(y*_i)), to be used as batch.advantages. y* is a function of the prefix,
-/// so what is added does not depend on the sampled token: a baseline, whose expected policy gradient is zero. Where teacher and
-/// student differ it does not say in which direction; teacher_guidance does. label_log_probs are the negatives of per_token of
-/// teacher_guidance. `out` may be the advantages' own buffer. Errors: sizes that differ.
-/// Source: arXiv 2605.13230, Eq. 5, where it is called TGPO_R, and its public code, whose coefficient is 0.02.
+/// out[i] = advantages[i] + coefficient * (log p(y*_i), or p(y*_i)), to be used as batch.advantages. y* is a function of the
+/// prefix, so what is added does not depend on the sampled token: a baseline, whose expected policy gradient is zero. Where
+/// teacher and student differ it does not say in which direction; teacher_guidance does. label_log_probs are the negatives
+/// of per_token of teacher_guidance. `out` may be the advantages' own buffer. Errors: sizes that differ. Source: arXiv
+/// 2605.13230, Eq. 5, where it is called TGPO_R, and its public code, whose coefficient is 0.02.
 template <class Float>
 void shape_advantages(detail::passed<row_values> advantages, detail::passed<row_values> label_log_probs, double coefficient,
                       label_reward reward, std::span<Float> out) {

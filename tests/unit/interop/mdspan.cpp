@@ -51,9 +51,7 @@ TEST_CASE("a batch of sequences is its rows where batch and time run as one axis
     check_view(view_of(strided<double, 3>{memory.data(), {2, 5, 10}, {60, 12, 1}}), memory.data(), 10, 10, 12);
     check_view(view_of(strided<double, 3>{memory.data(), {1, 5, 10}, {7, 12, 1}}), memory.data(), 5, 10, 12);
     check_view(view_of(strided<double, 3>{memory.data(), {4, 1, 10}, {30, 7, 1}}), memory.data(), 4, 10, 30);
-    CHECK(refusal([&] {
-              return view_of(strided<double, 3>{memory.data(), {2, 4, 10}, {60, 12, 1}});
-          }) ==
+    CHECK(refusal([&] { return view_of(strided<double, 3>{memory.data(), {2, 4, 10}, {60, 12, 1}}); }) ==
           "distill: an mdspan of logits has a batch stride of 60, expected 48, with which batch and time are one axis of "
           "rows");
 }
@@ -78,12 +76,9 @@ TEST_CASE("per-row numbers are borrowed in either width, of rows or of batch and
     check_values<row_values>(values_of(strided<const double, 1>{advantages.data(), {5}, {1}}), advantages.data(), 5);
     check_values<row_indices>(values_of(strided<std::int32_t, 2>{tokens.data(), {2, 3}, {3, 1}}), tokens.data(), 6);
     check_values<row_indices>(values_of(strided<const std::int64_t, 2>{labels.data(), {2, 3}, {3, 1}}), labels.data(), 6);
-    CHECK(refusal([&] {
-              return values_of(strided<float, 1>{weights.data(), {3}, {2}});
-          }) == "distill: an mdspan of per-row numbers has a stride of 2, expected 1");
-    CHECK(refusal([&] {
-              return values_of(strided<std::int32_t, 2>{tokens.data(), {2, 2}, {3, 1}});
-          }) ==
+    CHECK(refusal([&] { return values_of(strided<float, 1>{weights.data(), {3}, {2}}); }) ==
+          "distill: an mdspan of per-row numbers has a stride of 2, expected 1");
+    CHECK(refusal([&] { return values_of(strided<std::int32_t, 2>{tokens.data(), {2, 2}, {3, 1}}); }) ==
           "distill: an mdspan of per-row numbers has a batch stride of 3, expected 2, with which batch and time are one "
           "axis of "
           "rows");

@@ -35,22 +35,18 @@ TEST_CASE("a shape may be braced, and batch and time become rows") {
     check_view(view_of(memory, {batch, time, vocabulary}), memory.data(), 10, 6, 6);
     check_view(view_of(memory, {2, 5, 4}, {30, 6, 1}), memory.data(), 10, 4, 6);
     check_view(view_of(std::as_const(memory), {2, 1, 4}, {30, 6, 1}), std::as_const(memory).data(), 2, 4, 30);
-    CHECK(refusal([&] {
-              return view_of(memory, {2, 4, 6}, {30, 6, 1});
-          }) ==
+    CHECK(refusal([&] { return view_of(memory, {2, 4, 6}, {30, 6, 1}); }) ==
           "distill: a span of logits has a batch stride of 30, expected 24, with which batch and time are one axis of rows");
-    CHECK(refusal([&] {
-              return view_of(memory, {5, 6}, {12, 2});
-          }) == "distill: a span of logits has an inner stride of 2, expected 1");
+    CHECK(refusal([&] { return view_of(memory, {5, 6}, {12, 2}); }) ==
+          "distill: a span of logits has an inner stride of 2, expected 1");
 }
 
 TEST_CASE("a range is as long as its shape needs, and the last row's padding may be missing") {
     std::vector<float> memory(58);
     CHECK(refusal([&] { return view_of(memory, 5, 12); }) ==
           "distill: a span of logits has 58 elements, its shape needs 60");
-    CHECK(refusal([&] {
-              return view_of(memory, {2, 5, 6});
-          }) == "distill: a span of logits has 58 elements, its shape needs 60");
+    CHECK(refusal([&] { return view_of(memory, {2, 5, 6}); }) ==
+          "distill: a span of logits has 58 elements, its shape needs 60");
     check_view(view_of(memory, 5, 10, 12), memory.data(), 5, 10, 12);
     CHECK(refusal([&] { return view_of(std::span(memory).first(57), 5, 10, 12); }) ==
           "distill: a span of logits has 57 elements, its shape needs 58");

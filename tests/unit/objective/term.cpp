@@ -39,7 +39,8 @@ std::vector<std::string> terms_of(const Objective& o) {
             std::snprintf(temperature, sizeof temperature, "%.1f", group.own_temperature.student);
         const auto add = [&]<class Term>(const weighted<Term>& term) {
             char text[80];
-            std::snprintf(text, sizeof text, "%s %.2f %s", std::string(detail::type_name<Term>()).c_str(), term.weight, temperature);
+            std::snprintf(text, sizeof text, "%s %.2f %s", std::string(detail::type_name<Term>()).c_str(), term.weight,
+                          temperature);
             found.emplace_back(text);
         };
         std::apply([&](const auto&... t) { (add(t), ...); }, group.terms);

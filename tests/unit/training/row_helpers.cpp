@@ -92,9 +92,8 @@ TEST_CASE("a quantile leaves out what is NaN, and keeps what is infinite in its 
     CHECK(distill::quantile(std::vector<double>{5, 4, 3, nan, 2, 1, 0}, 1.0) == 5.0);
     CHECK(distill::quantile(std::vector<double>{3, nan, 1, 2, nan, 0, 5, 4}, 0.5) == 2.5);
     CHECK(distill::quantile(std::vector<float>{1.0f, static_cast<float>(nan)}, 0.0) == 1.0);
-    CHECK(refusal([&] {
-              static_cast<void>(distill::quantile(std::vector<double>{nan, nan}, 0.5));
-          }) == "distill: a quantile of no values");
+    CHECK(refusal([&] { static_cast<void>(distill::quantile(std::vector<double>{nan, nan}, 0.5)); }) ==
+          "distill: a quantile of no values");
 #ifndef __FAST_MATH__
     CHECK(distill::quantile(std::vector<double>{infinity, 1.0, infinity, 0.0, infinity}, 0.9) == infinity);
     CHECK(distill::quantile(std::vector<double>{infinity, 1.0, 0.0}, 0.5) == 1.0);
@@ -158,9 +157,8 @@ TEST_CASE("sizes and offsets that do not fit are refused, and nothing is written
     CHECK(refusal([&] {
               distill::sequence_means(std::vector<double>(5), std::vector<int>{0, 5}, short_out, std::vector<double>(4));
           }) == "distill: weights has 4 elements, values has 5");
-    CHECK(refusal([&] {
-              distill::spread_over_rows(std::vector<double>(3), std::vector<int>{0, 5}, short_out);
-          }) == "distill: per_sequence has 3 elements, sequence_offsets name 1 sequences");
+    CHECK(refusal([&] { distill::spread_over_rows(std::vector<double>(3), std::vector<int>{0, 5}, short_out); }) ==
+          "distill: per_sequence has 3 elements, sequence_offsets name 1 sequences");
     CHECK(refusal([&] { distill::gate_above(values, 0.0, short_out); }) == "distill: out has 5 elements, values has 6");
     CHECK(refusal([&] {
               distill::shape_advantages(values, std::vector<double>(5), 1.0, distill::label_reward::probability, short_out);

@@ -19,10 +19,11 @@ struct row_shape {
     unsigned blocks_of_row;
 };
 
-/// The elements of a thread's load: 16 bytes of the student's logits; two elements where sums run in double and logits are narrower.
+/// The elements of a thread's load: 16 bytes of the student's logits; two elements where sums run in double and logits are
+/// narrower.
 template <class Call, class Real>
-inline constexpr int lanes_of = 16 / static_cast<int>(sizeof(Real) > sizeof(float) ? sizeof(Real)
-                                                                                   : sizeof(typename Call::student_type));
+inline constexpr int lanes_of =
+    16 / static_cast<int>(sizeof(Real) > sizeof(float) ? sizeof(Real) : sizeof(typename Call::student_type));
 
 /// As many blocks, or the most that a grid can name; the launch refuses those.
 constexpr unsigned blocks(std::ptrdiff_t wanted) {
@@ -30,9 +31,9 @@ constexpr unsigned blocks(std::ptrdiff_t wanted) {
     return static_cast<unsigned>(wanted < most ? wanted : most);
 }
 
-/// Short rows have a warp each, and a block has as many warps as still leave every multiprocessor a block. Long rows have a block
-/// each, of as few warps as give every thread two loads. Where there are fewer than half as many long rows as multiprocessors,
-/// several blocks share a row and run at the same time. A row with a token set is not shared.
+/// Short rows have a warp each, and a block has as many warps as still leave every multiprocessor a block. Long rows have a
+/// block each, of as few warps as give every thread two loads. Where there are fewer than half as many long rows as
+/// multiprocessors, several blocks share a row and run at the same time. A row with a token set is not shared.
 template <unsigned MaxRowsInBlock>
 constexpr row_shape shape_of(std::ptrdiff_t rows, std::ptrdiff_t vocabulary, int lanes, int multiprocessors,
                              bool may_share) {

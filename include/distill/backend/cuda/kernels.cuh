@@ -103,22 +103,22 @@ DISTILL_INLINE bool allows_vectors(const Team& team, const Call& call, std::ptrd
 template <class Call>
 inline constexpr unsigned max_rows_in_block = Call::traits::token_set_terms > 0 ? 1 : threads_of_warps / warp_size;
 
-/// The loads that a thread has in flight in a sweep that evaluates terms. The intermediate numbers of all of them are in registers
-/// at the same time: those of eight entries for one term, of four entries for a sum of terms. Without a term over the vocabulary
-/// there are few.
+/// The loads that a thread has in flight in a sweep that evaluates terms. The intermediate numbers of all of them are in
+/// registers at the same time: those of eight entries for one term, of four entries for a sum of terms. Without a term over
+/// the vocabulary there are few.
 template <int Lanes, class Call>
 constexpr int loads_of_terms() {
     constexpr int of_four_lanes = Call::traits::vocabulary_terms == 0 ? 4 : Call::traits::vocabulary_terms == 1 ? 2 : 1;
     return Lanes > 4 && of_four_lanes > 1 ? of_four_lanes / 2 : of_four_lanes;
 }
 
-/// True where a kernel is limited to 128 registers a thread, so that two of the largest blocks fit on a multiprocessor: float
-/// kernels of up to three terms whose threads load up to four elements at a time. Other kernels may use 255 registers: those that
-/// sum in double, load more at a time, evaluate more terms, or fit terms to the row, which is a sweep with terms of its own.
+/// True where a kernel is limited to 128 registers a thread, so that two of the largest blocks fit on a multiprocessor:
+/// float kernels of up to three terms whose threads load up to four elements at a time. Other kernels may use 255 registers:
+/// those that sum in double, load more at a time, evaluate more terms, or fit terms to the row, which is a sweep with terms
+/// of its own.
 template <class Real, int Lanes, class Call>
-inline constexpr bool shares_registers =
-    sizeof(Real) == sizeof(float) && Lanes <= 4 && Call::traits::vocabulary_terms <= 3 &&
-    !Call::traits::has_row_dependent_terms;
+inline constexpr bool shares_registers = sizeof(Real) == sizeof(float) && Lanes <= 4 &&
+                                         Call::traits::vocabulary_terms <= 3 && !Call::traits::has_row_dependent_terms;
 
 /// One row for every warp of the block's y dimension, or for every block, or for every `blocks_of_row` blocks.
 template <class Real, int Lanes, class Call>

@@ -80,15 +80,16 @@ DISTILL_INLINE double from_lane_across(double mine, int distance) {
 #endif
 }
 
-/// Where the blocks that share a row meet, in global memory. `arrived` is 0 before the launch. The launch is cooperative, so that
-/// all blocks that wait for each other run.
+/// Where the blocks that share a row meet, in global memory. `arrived` is 0 before the launch. The launch is cooperative, so
+/// that all blocks that wait for each other run.
 struct row_exchange {
     static constexpr unsigned turn_bit = 1u << 31;
 
     unsigned arrived;  ///< its highest bit changes when the last block has arrived
     double of_block[2][max_blocks_of_row];
 
-    /// Called by one thread of every block, after the block's own barrier. After it, every block sees what any of them wrote before.
+    /// Called by one thread of every block, after the block's own barrier. After it, every block sees what any of them wrote
+    /// before.
     DISTILL_INLINE void meet(unsigned blocks, unsigned block) {
 #if DISTILL_ON_DEVICE
         __threadfence();
@@ -100,8 +101,8 @@ struct row_exchange {
 #endif
     }
 
-    /// Where the blocks write their numbers for the next meeting. Consecutive meetings use different places: one block may be at the
-    /// next meeting while another still reads.
+    /// Where the blocks write their numbers for the next meeting. Consecutive meetings use different places: one block may
+    /// be at the next meeting while another still reads.
     DISTILL_INLINE double* numbers_of_turn() {
 #if DISTILL_ON_DEVICE
         return of_block[__ldcv(&arrived) / turn_bit];
@@ -157,7 +158,8 @@ struct row_team {
         row::call_outlined(body);
     }
 
-    /// Tiles are so long that a reduction per tile costs little. Between blocks a reduction costs more, and tiles are longer.
+    /// Tiles are so long that a reduction per tile costs little. Between blocks a reduction costs more, and tiles are
+    /// longer.
     template <class Body>
     DISTILL_INLINE void for_each_tile(std::ptrdiff_t count, const Body& body) const {
         const std::ptrdiff_t length = (exchange == nullptr ? 8 : 32) * entries_at_once();
@@ -290,8 +292,8 @@ private:
     struct elements {
         Element lane[lanes_of_thread];
     };
-    /// As many bytes as a thread's elements have, at an address that allows loads of 16 bytes, or of all of them where they are
-    /// fewer.
+    /// As many bytes as a thread's elements have, at an address that allows loads of 16 bytes, or of all of them where they
+    /// are fewer.
     template <class Element>
     struct alignas(sizeof(elements<Element>) < 16 ? sizeof(elements<Element>) : 16) vector_of {
         std::uint32_t words[sizeof(elements<Element>) / sizeof(std::uint32_t)];
@@ -310,7 +312,8 @@ private:
             return sum_of_lanes<4>(x, first) + sum_of_lanes<Count - 4>(x, first + 4);
     }
 
-    /// The threads' numbers combined, the same bits in every thread: within each warp, then over the warps, then over the blocks.
+    /// The threads' numbers combined, the same bits in every thread: within each warp, then over the warps, then over the
+    /// blocks.
     template <class Operation>
     DISTILL_INLINE double over_row(double mine, double neutral, const Operation& combine) const {
         const auto over_warp = [&](double x) DISTILL_INLINE_LAMBDA {

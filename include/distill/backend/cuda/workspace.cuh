@@ -9,8 +9,8 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Memory on the device, at a multiple of 8, that a call uses until the work it enqueued is done; or, with is_stream_ordered, the
-/// request that every call allocates its own.
+/// Memory on the device, at a multiple of 8, that a call uses until the work it enqueued is done; or, with
+/// is_stream_ordered, the request that every call allocates its own.
 struct workspace {
     void* data = nullptr;
     std::size_t bytes = 0;
@@ -33,8 +33,8 @@ struct call_totals {
     bool offsets_in_order = true;
 };
 
-/// The parts of a call's workspace: the totals, a record per row, the weight of every sequence, and an exchange for each row that
-/// blocks may share.
+/// The parts of a call's workspace: the totals, a record per row, the weight of every sequence, and an exchange for each row
+/// that blocks may share.
 struct workspace_layout {
     std::ptrdiff_t rows, sequences;
 

@@ -10,8 +10,8 @@
 
 namespace distill::inline DISTILL_ABI::detail {
 
-/// Keeps the exception of the first body that throws, by the bodies' numbers, so that none leaves an executor's thread. Bodies
-/// after one that has thrown do nothing; those before it all run, so the exception is that of a loop in order.
+/// Keeps the exception of the first body that throws, by the bodies' numbers, so that none leaves an executor's thread.
+/// Bodies after one that has thrown do nothing; those before it all run, so the exception is that of a loop in order.
 class first_exception {
 public:
     /// Calls body(), from any thread.

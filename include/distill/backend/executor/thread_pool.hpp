@@ -9,8 +9,8 @@
 namespace distill::inline DISTILL_ABI {
 
 /// The threads of an Eigen thread pool that the caller owns: `Eigen::ThreadPool pool(4); distill::thread_pool{pool}`.
-/// Every call allocates the pool's own tasks. Not to be used from one of the pool's own threads. A pool that has no threads leaves
-/// the work to the calling thread.
+/// Every call allocates the pool's own tasks. Not to be used from one of the pool's own threads. A pool that has no threads
+/// leaves the work to the calling thread.
 class thread_pool {
 public:
     explicit thread_pool(Eigen::ThreadPoolInterface& pool) noexcept : pool_(&pool) {}

@@ -1,7 +1,7 @@
 /// Loads and stores of packs, with conversion from and to every element type.
 ///
-/// 16-bit types are read and written as their bits, whatever the type's own conversions are: half by an instruction where the
-/// processor has one, else by integer arithmetic.
+/// 16-bit types are read and written as their bits, whatever the type's own conversions are: half by an instruction where
+/// the processor has one, else by integer arithmetic.
 #pragma once
 
 #include <distill/backend/simd/halfwords.hpp>

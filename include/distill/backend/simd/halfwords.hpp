@@ -1,5 +1,5 @@
-/// half and bfloat16 by integer arithmetic: exact on the way in, rounded once to nearest even on the way out, and finite where the
-/// value was.
+/// half and bfloat16 by integer arithmetic: exact on the way in, rounded once to nearest even on the way out, and finite
+/// where the value was.
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>
@@ -11,7 +11,8 @@
 
 namespace distill::inline DISTILL_ABI::simd {
 
-// nvcc drops the dots of a pack among a builtin's arguments. Where the upper half of a word comes first, the shuffles are others.
+// nvcc drops the dots of a pack among a builtin's arguments. Where the upper half of a word comes first, the shuffles are
+// others.
 #if defined(__CUDACC__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #define DISTILL_NO_SHUFFLE 1
 #else
@@ -42,8 +43,7 @@ DISTILL_INLINE void widen(const void* source, typename halfwords<Width>::words& 
     [&]<int... Index>(std::integer_sequence<int, Index...>) DISTILL_INLINE_LAMBDA {
         const auto wide = __builtin_shufflevector(narrow, decltype(narrow){}, (Index % 2 == Upper ? Index / 2 : Width)...);
         std::memcpy(&words, &wide, sizeof words);
-    }
-    (std::make_integer_sequence<int, 2 * Width>{});
+    }(std::make_integer_sequence<int, 2 * Width>{});
 #endif
 }
 
@@ -60,8 +60,7 @@ DISTILL_INLINE void narrow(const typename halfwords<Width>::words& words, void* 
     [&]<int... Index>(std::integer_sequence<int, Index...>) DISTILL_INLINE_LAMBDA {
         const auto halves = __builtin_shufflevector(wide, wide, (2 * Index + Upper)...);
         std::memcpy(destination, &halves, sizeof halves);
-    }
-    (std::make_integer_sequence<int, Width>{});
+    }(std::make_integer_sequence<int, Width>{});
 #endif
 }
 

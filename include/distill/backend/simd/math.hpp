@@ -10,8 +10,8 @@
 ///     sqrt     [1.2e-38, 3e38]        2e-7     exactly 0 below
 /// double: those of core/scalar.hpp, lane by lane.
 ///
-/// Bounds are taken by the bits (pack.hpp). So at every level of optimisation exp, expm1, log and log1p make a finite number of a
-/// float that is NaN, and exp2 and sqrt a NaN.
+/// Bounds are taken by the bits (pack.hpp). So at every level of optimisation exp, expm1, log and log1p make a finite number
+/// of a float that is NaN, and exp2 and sqrt a NaN.
 #pragma once
 
 #include <distill/backend/simd/pack.hpp>

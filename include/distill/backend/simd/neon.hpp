@@ -41,8 +41,8 @@ struct instructions<float, 4> {
     }
 };
 
-/// Nothing is computed across it: what comes after is not rearranged with what came before. Not __arithmetic_fence, which clang
-/// 14 has for x86 alone; it defines no macro for -fassociative-math.
+/// Nothing is computed across it: what comes after is not rearranged with what came before. Not __arithmetic_fence, which
+/// clang 14 has for x86 alone; it defines no macro for -fassociative-math.
 template <class Vector>
 DISTILL_INLINE void fence_lanes([[maybe_unused]] Vector& lanes) {
 #if defined(__clang__) || defined(__ASSOCIATIVE_MATH__)

@@ -207,8 +207,8 @@ private:
     static constexpr integer infinity_bits = static_cast<integer>(sizeof(Float) == 4 ? 0x7f800000LL : 0x7ff0000000000000LL);
 };
 
-/// Width consecutive numbers. Not by memcpy, which makes integers of them to clang: it then takes a comparison and a move for
-/// every maximum.
+/// Width consecutive numbers. Not by memcpy, which makes integers of them to clang: it then takes a comparison and a move
+/// for every maximum.
 template <class Float, int Width>
 DISTILL_INLINE pack<Float, Width> load_lanes(const Float* source) {
     typedef Float unaligned __attribute__((vector_size(sizeof(Float) * Width), aligned(alignof(Float)), may_alias));

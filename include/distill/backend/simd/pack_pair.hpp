@@ -16,8 +16,8 @@ struct pack_pair_mask {
     typename Pack::mask_type first, second;
 };
 
-/// Every function is the first pack's, then the second's. A term is a long chain of operations, each of which waits for the one
-/// before it; two chains that take turns leave the processor half as long without work.
+/// Every function is the first pack's, then the second's. A term is a long chain of operations, each of which waits for the
+/// one before it; two chains that take turns leave the processor half as long without work.
 template <class Pack>
 struct pack_pair {
     using mask_type = pack_pair_mask<Pack>;

@@ -36,10 +36,10 @@ concept has_table_of_powers = requires {
 
 }  // namespace simd
 
-/// y = scale x is n + fraction, n a multiple of 1/32: 2^y = 2^floor(n) 2^(n - floor(n)) 2^fraction, the second times the factor
-/// from a table.
+/// y = scale x is n + fraction, n a multiple of 1/32: 2^y = 2^floor(n) 2^(n - floor(n)) 2^fraction, the second times the
+/// factor from a table.
 template <class Float, int Width, bool HasFactor>
-requires simd::has_table_of_powers<Float, Width>
+    requires simd::has_table_of_powers<Float, Width>
 class row::scaled_exponential<simd::pack<Float, Width>, HasFactor> {
     using number = simd::pack<Float, Width>;
 

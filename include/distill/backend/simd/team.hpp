@@ -63,8 +63,8 @@ struct team : row::single_thread {
         if (index < t.end) body(place{index, static_cast<int>(t.end - index)});
     }
 
-    /// Sums of body(at) over a tile, of summands from 0 to 1: two groups at a time are added, and those sums with what rounding
-    /// takes from them.
+    /// Sums of body(at) over a tile, of summands from 0 to 1: two groups at a time are added, and those sums with what
+    /// rounding takes from them.
     template <std::size_t Count, class Body>
     DISTILL_INLINE std::array<double, Count> precise_sum(const tile& t, const Body& body) const {
         std::array<compensated_sum, Count> sums;
@@ -151,8 +151,8 @@ private:
         simd::store<Float, Width>(destination + Width, x.second);
     }
 
-    /// Lane sums, and apart from them what the additions rounded away, exactly: the sum begins above any summand, and what is lost
-    /// of a sum's smaller part is found by one subtraction less than what is lost of either (Dekker 1971).
+    /// Lane sums, and apart from them what the additions rounded away, exactly: the sum begins above any summand, and what
+    /// is lost of a sum's smaller part is found by one subtraction less than what is lost of either (Dekker 1971).
     struct compensated_sum {
         static constexpr double begin = 16.0;
         half sum{begin}, lost{};

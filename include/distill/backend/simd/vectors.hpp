@@ -17,9 +17,9 @@ struct vectors {
     typedef std::make_unsigned_t<integer> naturals __attribute__((vector_size(sizeof(Float) * Width)));
 };
 
-/// Single instructions that compilers make of no vector expression. A processor's header specialises this for the widths of its
-/// registers, with any of these static functions; where one is missing, pack.hpp, math.hpp and convert.hpp compute the same
-/// with vector expressions.
+/// Single instructions that compilers make of no vector expression. A processor's header specialises this for the widths of
+/// its registers, with any of these static functions; where one is missing, pack.hpp, math.hpp and convert.hpp compute the
+/// same with vector expressions.
 ///
 ///     broadcast(x, lanes)                  x in every lane
 ///     raise_to(x, bound, raised)           the larger of x and the bound; NaN where x is NaN
@@ -30,9 +30,9 @@ struct vectors {
 ///     look_up(bits, low, high, entries)    the entries of two tables side by side that the last five bits of every lane say
 ///     scale(x, n, least, scaled)           x 2^floor(n), and exactly 0 where n is below `least`
 ///
-/// Vectors go by reference: what stands between the loop and the function has no target, and could not pass one by value. None
-/// of them serves a function that terms call: a term's body is inlined into functions without a target first, and there a call
-/// would stay.
+/// Vectors go by reference: what stands between the loop and the function has no target, and could not pass one by value.
+/// None of them serves a function that terms call: a term's body is inlined into functions without a target first, and there
+/// a call would stay.
 template <class Float, int Width>
 struct instructions {};
 

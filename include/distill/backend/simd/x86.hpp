@@ -1,10 +1,11 @@
-/// x86-64: its instruction sets, which of them a machine has, and their instructions that compilers make of no vector expression.
+/// x86-64: its instruction sets, which of them a machine has, and their instructions that compilers make of no vector
+/// expression.
 ///
 /// Each function has the target of its instruction; it is called from loops whose target includes that one, and inlined into
 /// them. Not DISTILL_INLINE, which clang refuses across targets: without optimisation it is a call.
 ///
-/// Assembly, since the compilers' own names for instructions change with their versions, and <immintrin.h> takes g++ two fifths of
-/// the time that it takes to parse this library.
+/// Assembly, since the compilers' own names for instructions change with their versions, and <immintrin.h> takes g++ two
+/// fifths of the time that it takes to parse this library.
 #pragma once
 
 #include <distill/backend/simd/target.hpp>

@@ -14,7 +14,8 @@
 
 namespace distill::inline DISTILL_ABI::detail {
 
-/// One axis; its stride counts elements. The stride of an axis of length 1 means nothing, and libraries write anything there.
+/// One axis; its stride counts elements. The stride of an axis of length 1 means nothing, and libraries write anything
+/// there.
 struct tensor_axis {
     std::ptrdiff_t length = 1;
     std::ptrdiff_t stride = 1;

@@ -8,9 +8,9 @@
 
 namespace distill::inline DISTILL_ABI {
 
-/// Philox 4x32-10: four 32-bit words per counter and key. No state: what is drawn for a row depends on nothing but the row, so
-/// threads and the order of work cannot change it.
-/// Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
+/// Philox 4x32-10: four 32-bit words per counter and key. No state: what is drawn for a row depends on nothing but the row,
+/// so threads and the order of work cannot change it. Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers:
+/// as easy as 1, 2, 3".
 constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                               std::array<std::uint32_t, 2> key) noexcept {
     for (int round = 0; round < 10; ++round) {

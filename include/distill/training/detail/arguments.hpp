@@ -44,7 +44,8 @@ inline bool are_alike(const argument& all, std::initializer_list<argument> other
     return true;
 }
 
-/// Run s has the rows [offsets[s], offsets[s + 1]). Reports offsets that do not cover `rows` rows in order; true where they do.
+/// Run s has the rows [offsets[s], offsets[s + 1]). Reports offsets that do not cover `rows` rows in order; true where they
+/// do.
 inline bool offsets_cover(std::string_view name, row_indices offsets, std::ptrdiff_t rows) {
     if (!is_given({name, offsets})) return false;
     bool covers = offsets.size() >= 1 && offsets[0] == 0 && offsets[offsets.size() - 1] == rows;

@@ -68,7 +68,9 @@ Element from_bits(std::uint16_t bits) {
     return x;
 }
 template <class Element>
-std::uint16_t bits_of(const Element& x) requires(sizeof(Element) == 2) {
+std::uint16_t bits_of(const Element& x)
+    requires(sizeof(Element) == 2)
+{
     std::uint16_t bits;
     std::memcpy(&bits, &x, sizeof bits);
     return bits;
