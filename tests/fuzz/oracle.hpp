@@ -675,7 +675,7 @@ private:
                 mixes && e.p + e.q > 0.0L) {
                 const real share_of_q = one.what == kind::skew_reverse_kl ? 1.0L - one.a : real(one.a);
                 const real m = share_of_q * e.q + (1.0L - share_of_q) * e.p;
-                const real apart = unit_ * std::min(1.0L, std::abs(e.log_ratio));
+                const real apart = unit_ * std::min(8.0L, std::abs(e.log_ratio));
                 const real of_p = apart * e.p * std::max(1.0L, e.p / m), of_q = apart * e.q * std::max(1.0L, e.q / m);
                 if (one.what == kind::jensen_shannon)
                     own_bound[v] += (1.0L - one.a) * of_p, value_bound += (1.0L - one.a) * of_p + one.a * of_q;
@@ -704,7 +704,7 @@ private:
             h[v] += factor * own[v];
             h_bound[v] += size * own_bound[v];
         }
-        total += factor * sum, total_bound += size * h_error, total_size += size * (size_of_h + std::abs(sum) + 2.0L);
+        total += factor * sum, total_bound += size * h_error, total_size += size * (0.25L * (size_of_h + std::abs(sum)) + 2.0L);
         out_.loss += factor * value, out_.loss_bound += size * (value_bound + unit_ * std::abs(value));
         return true;
     }
