@@ -220,7 +220,8 @@ void check_product(const Objective& objective, double coefficient, double weight
 }
 
 TEST_CASE("a coefficient times a weight is their product, however far apart the two are") {
-    for (const auto& [coefficient, weight] : {std::pair{1e300, 1e-300}, {1e-300, 1e300}, {1e60, 1e-40}, {-1e-50, 1e50}}) {
+    for (const auto& [coefficient, weight] :
+         {std::pair{1e300, 1e-300}, {1e-300, 1e300}, {1e60, 1e-40}, {-1e-50, 1e50}, {1e30, 1.0}, {1.0, 1e33}}) {
         const double product = coefficient * weight;
         check_product(forward_kl{}, coefficient, weight, product);
         check_product(jensen_shannon{}, coefficient, weight, product);

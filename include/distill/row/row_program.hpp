@@ -147,6 +147,7 @@ private:
         double largest = 0.0;
         for_each_term(objective_, [&](auto, const auto& t) DISTILL_INLINE_LAMBDA { largest = larger(largest, t.weight); });
         unit_ = unit_beyond(largest, 1.0 / largest_coefficient, largest_coefficient);
+        largest_of_row_ = largest / unit_;
         if (unit_ != 1.0) for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA { t.weight /= unit_; });
     }
     /// The weight, or the largest one with which every factor of the gradient is far from the end of real's range.
@@ -154,7 +155,7 @@ private:
         constexpr double largest = sizeof(real) == sizeof(float) ? 0x1p120 : 0x1p1000;
         double factor = 1.0;
         for (std::size_t g = 0; g < groups; ++g)
-            factor = larger(factor, student_[g].inverse_temperature * larger(2.0 * largest_coefficient, dlogp_sum[g]));
+            factor = larger(factor, student_[g].inverse_temperature * larger(largest_of_row_, dlogp_sum[g]));
         const double bound = largest / factor;
         return weight > bound ? bound : weight < -bound ? -bound : weight;
     }
@@ -387,6 +388,7 @@ private:
     std::array<double, groups> factors_{};
     double reverse_kl_ = 0.0;
     double unit_ = 1.0;
+    double largest_of_row_ = 0.0;  ///< coefficient, in units
     std::int64_t teacher_token_ = 0;
     bool usable_ = false;
 };
