@@ -704,7 +704,8 @@ private:
             h[v] += factor * own[v];
             h_bound[v] += size * own_bound[v];
         }
-        total += factor * sum, total_bound += size * h_error, total_size += size * (0.25L * (size_of_h + std::abs(sum)) + 2.0L);
+        total += factor * sum, total_bound += size * h_error,
+            total_size += size * (0.25L * (size_of_h + std::abs(sum)) + 2.0L);
         out_.loss += factor * value, out_.loss_bound += size * (value_bound + unit_ * std::abs(value));
         return true;
     }
