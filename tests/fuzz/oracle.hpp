@@ -615,7 +615,8 @@ private:
         if (one.what == kind::adaptive_kl) w = share_of_head(p, q, one.a, error_gap, in_.unit);
         const real share = 1.0L / static_cast<real>(p.unmasked), size = std::abs(factor);
         real sum = 0.0L, value = 0.0L, value_bound = 0.0L, size_of_h = 0.0L, h_error = 0.0L;
-        std::vector<real> own(n), own_bound(n);
+        std::vector<real> own(n), own_bound(n), by_teacher(n);
+        real sum_by_teacher = 0.0L, mass_error = 0.0L;
         for (std::size_t v = 0; v < n; ++v) {
             pair e{p.p[v], p.log_p[v], 0.0L, 0.0L, 0.0L, p.absent[v] != 0, false, share};
             if (reads_teacher) e.q = q.p[v], e.log_q = q.log_p[v], e.log_ratio = log_ratio[v], e.no_q = q.absent[v] != 0;
@@ -660,8 +661,10 @@ private:
                 for (const real sign : {-1.0L, 1.0L}) compare(e, std::clamp(w.value + sign * w.bound, 0.0L, 1.0L));
                 change += before;
             }
-            const real flushed = in_.smallest * (4.0L + std::abs(e.log_ratio) + std::abs(e.log_p));
-            own_bound[v] = change + by_ratio + unit_ * std::abs(s.h) + flushed;
+            // "Entries whose probability is below fp32's smallest normal number weigh nothing."
+            const bool vanishes = e.p < 8.0L * in_.smallest || (reads_teacher && e.q < 8.0L * in_.smallest && e.p < 1e-30L);
+            const real flushed = 8.0L * in_.smallest * (4.0L + std::abs(e.log_ratio) + std::abs(e.log_p));
+            own_bound[v] = change + by_ratio + unit_ * std::abs(s.h) + flushed + (vanishes ? std::abs(s.h) : 0.0L);
             if (one.what == kind::squared_hellinger && e.p < in_.smallest * 16.0L)
                 own_bound[v] += std::sqrt(in_.smallest * 16.0L) * (std::sqrt(e.q) + std::sqrt(e.p));
             // log(p / m) and a (1 - p / m) cancel where a is near 1.
@@ -676,12 +679,12 @@ private:
                 const real share_of_q = one.what == kind::skew_reverse_kl ? 1.0L - one.a : real(one.a);
                 const real m = share_of_q * e.q + (1.0L - share_of_q) * e.p;
                 const real apart = unit_ * std::min(8.0L, std::abs(e.log_ratio));
-                const real of_p = apart * e.p * std::max(1.0L, e.p / m), of_q = apart * e.q * std::max(1.0L, e.q / m);
+                const real most = std::max({1.0L, e.p / m, e.q / m}), of_p = apart * e.p * most, of_q = apart * e.q * most;
                 if (one.what == kind::jensen_shannon)
                     own_bound[v] += (1.0L - one.a) * of_p, value_bound += (1.0L - one.a) * of_p + one.a * of_q;
                 if (one.what == kind::skew_reverse_kl) own_bound[v] += of_p, value_bound += of_p;
                 if (one.what == kind::skew_forward_kl)
-                    own_bound[v] += apart * e.p * std::max(1.0L, e.q / m), value_bound += of_q;
+                    own_bound[v] += of_p, value_bound += of_q;
             }
             if (one.what == kind::alpha_beta) {
                 // In long double, too, something is lost where the exponents are small.
@@ -689,6 +692,18 @@ private:
                 if (one.a > 0.0) own_bound[v] += own_rounding / one.a;
                 if (one.a > 0.0 && one.b > 0.0) value_bound += own_rounding / (one.a * one.b);
             }
+            // The value's derivative with respect to log q.
+            if (reads_teacher && e.q > 0.0L && e.log_q > floor_of_logs) {
+                constexpr real step = 1e-5L;
+                const auto value_at = [&](real change_of_q) {
+                    pair moved = e;
+                    moved.log_q += change_of_q, moved.log_ratio -= change_of_q, moved.q *= std::exp(change_of_q);
+                    return evaluate(one, one.what, moved, w.value).value;
+                };
+                by_teacher[v] = (value_at(step) - value_at(-step)) / (2.0L * step);
+                sum_by_teacher += by_teacher[v];
+            }
+            mass_error += reads_teacher ? std::max(e.p, e.q) * std::min(error_ratio[v], 1.0L) : e.p * error_p[v];
             sum += s.h;
             size_of_h += std::abs(s.h);
             h_error += own_bound[v];
@@ -700,12 +715,20 @@ private:
         for (std::size_t v = 0; v < n; ++v) {
             const real g = own[v] - p.p[v] * sum;
             const real by = reads_teacher ? std::min(error_ratio[v], 1.0L) : error_p[v];
-            value_bound += std::abs(g) * by;
+            const real by_levels = reads_teacher ? std::abs(by_teacher[v] - q.p[v] * sum_by_teacher) : 0.0L;
+            value_bound += std::max(std::abs(g), by_levels) * by;
             h[v] += factor * own[v];
             h_bound[v] += size * own_bound[v];
         }
-        total += factor * sum, total_bound += size * h_error,
-            total_size += size * (0.25L * (size_of_h + std::abs(sum)) + 2.0L);
+        // Sums are taken in lanes, a tile of them before anything wider.
+        const real adding = unit_ * static_cast<real>(std::min<std::size_t>(n, 1024)) / 256.0L;
+        h_error += adding * size_of_h, value_bound += adding * std::abs(value);
+        // "Accuracy: a + b >= 1/4. Below, digits are lost."
+        const bool loses_digits = one.what == kind::alpha_beta && one.a + one.b < 0.25;
+        const real lost = loses_digits ? std::min(64.0L, 0.25L / std::max<real>(one.a + one.b, 1e-3L)) : 1.0L;
+        value_bound *= lost, h_error *= lost;
+        total += factor * sum, total_bound += size * h_error;
+        total_size += size * (size_of_h + std::abs(sum) + 2.0L * mass_error / unit_);
         out_.loss += factor * value, out_.loss_bound += size * (value_bound + unit_ * std::abs(value));
         return true;
     }
@@ -759,7 +782,7 @@ private:
         const real error_of_q = !in_.teacher_log_prob && has_teacher ? unit_ * (1.0L + q.distance[y]) : 0.0L;
         real change = 0.0L, change_of_value = 0.0L;
         bool one_branch = true;
-        for (const real dp : {-error, error, 0.0L})
+        for (const real dp : {-error, -1e-6L * error, 1e-6L * error, error})
             for (const real dq : {-error_of_q, error_of_q}) {
                 token_numbers other = numbers;
                 other.log_p += dp, other.log_q += dq, other.reverse_kl += dq > 0.0L ? kl_error : -kl_error;
@@ -768,6 +791,7 @@ private:
                 change_of_value = std::max(change_of_value, std::abs(c.value - s.value));
                 one_branch = one_branch && c.clipped == s.clipped && c.guarded == s.guarded;
             }
+        change *= 1.01L, change_of_value *= 1.01L;  // where a clip or a guard may hold or not, either
         const bool counts = one_branch && (in_.advantage.value_or(1.0) != 0.0);
         count(out_.clipped, s.clipped, counts), count(out_.guarded, s.guarded, counts);
         const real size = std::abs(factor);
@@ -784,7 +808,7 @@ private:
                 v, factor * s.h * mine / t.student,
                 size * (change * std::abs(mine) + std::abs(s.h) * (mine_error + unit_ * std::abs(mine))) / t.student);
         }
-        out_.sum_bound += size * unit_ * 4.0L * std::abs(s.h) / t.student;
+        out_.sum_bound += size * unit_ * 4.0L * (std::abs(s.h) + change) / t.student;
         return true;
     }
 
@@ -885,6 +909,7 @@ private:
         if (1.0L - inside_p - rest_error <= smallest_outside)
             change = std::max(change, std::abs(rest.h)),
             change_of_ratio = std::max(change_of_ratio, std::abs(rest.h / rest_p));
+        change *= 1.01L, change_of_ratio *= 1.01L;
         total += rest.h, total_bound += change + unit_ * std::abs(rest.h), size_of_h += std::abs(rest.h);
         out_.loss += factor * rest.value;
         out_.loss_bound += std::abs(factor) * (change_of_value + unit_ * (std::abs(rest.value) + std::abs(rest.h)));
