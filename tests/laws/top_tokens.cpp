@@ -179,6 +179,22 @@ TEST_CASE(
     CHECK(std::abs(pull(blind{})) <= tolerance::rounding);
 }
 
+TEST_CASE("a student without mass outside the set is pulled towards the rest by no more than its own probability") {
+    for (int shape = 0; shape < 400; ++shape) {
+        CAPTURE(shape);
+        filled_rows in{
+            .rows = 1, .vocabulary = 7, .student = std::vector<double>(7, -1e4), .teacher = std::vector<double>(7)};
+        in.student[3] = 0.01 * (shape % 20) - 0.8, in.student[6] = 0.37, in.student[1] = 0.03 * (shape / 20);
+        in.student = widened(stored<float>(in.student));
+        const top_rows top{.k = 3, .tokens = {3, 6, 1}, .log_probs = {-17.0, -12.0, -19.0}};
+        const double p = std::exp(log_softmax(in.student_row(0), in.vocabulary)[3]);
+        // The teacher has all its mass outside: dz is p with the rest's derivative, 0 with the rest held constant.
+        const double dz = call<float>(on_top_tokens{forward_kl{}}, eigen{instruction_set::baseline}, in, top).gradient[3];
+        CHECK(dz >= -1e-3 * p);
+        CHECK(dz <= (1.0 + 1e-3) * p);
+    }
+}
+
 TEST_CASE("top tokens in float agree with double") {
     auto random = engine("laws: top tokens in float");
     filled_rows in = random_rows(random, 3, 5000, 2.5);

@@ -170,7 +170,10 @@ private:
             of_tokens.dlogp += dlogp;
             entries[i] = {in.set_token(i), dlogp, 0.0, static_cast<int>(group), false};
         });
-        return {rest.value.value + team.sum_of_threads(of_tokens.value), team.sum_of_threads(of_tokens.dlogp)};
+        // Probabilities in float may add up to more than 1; the rest's share of the derivative is then 0, and not below.
+        const double beyond = set.student_inside.value > 1.0 ? set.student_inside.value - 1.0 : 0.0;
+        return {rest.value.value + team.sum_of_threads(of_tokens.value),
+                team.sum_of_threads(of_tokens.dlogp) + t.weight * per_mass * beyond};
     }
 
     static constexpr entry<exact> set_entry(double log_p, double log_q) {
