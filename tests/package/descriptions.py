@@ -24,7 +24,9 @@ def main() -> int:
     facts = {
         "name": {cmake: found(cmake, r"^project\((\w+)"), "vcpkg.json": port["name"],
                  recipe: found(recipe, r'^    name = "(.*)"')},
-        "version": {cmake: found(cmake, r"^project\(distill VERSION (\S+)"), "vcpkg.json": port["version"],
+        "version": {"core/version.hpp": ".".join(found("include/distill/core/version.hpp", rf"^#define DISTILL_VERSION_{part} (\d+)")
+                                                 for part in ("MAJOR", "MINOR", "PATCH")),
+                    cmake: found(cmake, r"^project\(distill VERSION (\S+)"), "vcpkg.json": port["version"],
                     # The recipe reads it with an expression of its own.
                     recipe: found(cmake, found(recipe, r're\.search\(r"([^"]+)"')),
                     documentation: found(documentation, r"requires `distill/(\S+)`"),

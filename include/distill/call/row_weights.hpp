@@ -64,21 +64,24 @@ public:
             if constexpr (Reduction::needs_sequences)
                 while (row >= weigher_.in_.sequence_offsets[sequence_ + 1]) enter(sequence_ + 1);
             const double own = weigher_.own_weight(row);
-            if constexpr (Reduction::needs_sequences)
-                return weight_in_sequence(weigher_.reduction_, own, sequence_weight_);
-            else
+            if constexpr (Reduction::needs_sequences) {
+                if (own == 0.0 || sequence_weight_ == 0.0) return 0.0;
+                return is_finite(factor_) ? own * factor_ : weight_in_sequence(weigher_.reduction_, own, sequence_weight_);
+            } else {
                 return own;
+            }
         }
 
     private:
         constexpr void enter(std::ptrdiff_t sequence) {
             sequence_ = sequence;
             sequence_weight_ = weigher_.sequence_weight(sequence);
+            factor_ = sequence_weight_ == 0.0 ? 0.0 : weigher_.reduction_.sequence_factor(sequence_weight_);
         }
 
         const row_weigher& weigher_;
         std::ptrdiff_t sequence_ = 0;
-        double sequence_weight_ = 0.0;
+        double sequence_weight_ = 0.0, factor_ = 0.0;
     };
 
 private:

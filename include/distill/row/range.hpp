@@ -4,7 +4,6 @@
 #include <distill/core/number.hpp>
 
 #include <cstdint>
-#include <limits>
 
 namespace distill::inline DISTILL_ABI::row {
 
@@ -15,7 +14,7 @@ constexpr double unit_beyond(double x, double smallest, double largest) {
     if (!is_finite(x) || magnitude == 0.0 || (magnitude >= smallest && magnitude <= largest)) return 1.0;
     constexpr std::uint64_t exponent = 0x7ff0000000000000u;
     const double power = __builtin_bit_cast(double, bits_of(magnitude) & exponent);
-    return power > 0.0 ? power : (std::numeric_limits<double>::min)();
+    return power > 0.0 ? power : 0x1p-1022;
 }
 
 }  // namespace distill::inline DISTILL_ABI::row
