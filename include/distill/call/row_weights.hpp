@@ -64,12 +64,10 @@ public:
             if constexpr (Reduction::needs_sequences)
                 while (row >= weigher_.in_.sequence_offsets[sequence_ + 1]) enter(sequence_ + 1);
             const double own = weigher_.own_weight(row);
-            if constexpr (Reduction::needs_sequences) {
-                if (own == 0.0 || sequence_weight_ == 0.0) return 0.0;
+            if constexpr (Reduction::needs_sequences)
                 return is_finite(factor_) ? own * factor_ : weight_in_sequence(weigher_.reduction_, own, sequence_weight_);
-            } else {
+            else
                 return own;
-            }
         }
 
     private:
