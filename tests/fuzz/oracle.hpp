@@ -683,8 +683,7 @@ private:
                 if (one.what == kind::jensen_shannon)
                     own_bound[v] += (1.0L - one.a) * of_p, value_bound += (1.0L - one.a) * of_p + one.a * of_q;
                 if (one.what == kind::skew_reverse_kl) own_bound[v] += of_p, value_bound += of_p;
-                if (one.what == kind::skew_forward_kl)
-                    own_bound[v] += of_p, value_bound += of_q;
+                if (one.what == kind::skew_forward_kl) own_bound[v] += of_p, value_bound += of_q;
             }
             if (one.what == kind::alpha_beta) {
                 // In long double, too, something is lost where the exponents are small.
