@@ -166,7 +166,7 @@ struct answer {
     std::vector<real> gradient{}, gradient_bound{};
     real sum = 0.0L, sum_bound = 0.0L;  // of the gradient over the row
     bool never_negative = false;
-    real largest_factor = 0.0L;    // of a term
+    real largest_factor = 0.0L;    // coefficient / T of a term, or a group's H / T
     int clipped = 0, guarded = 0;  // -1: either
 };
 
@@ -588,6 +588,7 @@ private:
                 out_.sum_bound += std::abs(factor) * 2.0L * (error + unit_ * std::abs(z)) / t.student;
             }
         }
+        out_.largest_factor = std::max(out_.largest_factor, std::abs(total) / std::min(1.0L, real(t.student)));
         for (std::size_t v = 0; v < n; ++v) {
             const real bound = h_bound[v] + p.p[v] * (total_bound + std::abs(total) * error_p[v]) +
                                unit_ * (std::abs(h[v]) + p.p[v] * std::abs(total)) +

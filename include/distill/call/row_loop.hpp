@@ -5,6 +5,7 @@
 #include <distill/call/row_weights.hpp>
 #include <distill/core/number.hpp>
 #include <distill/row/row_program.hpp>
+#include <distill/row/single_lane.hpp>
 
 #include <cstddef>
 #include <type_traits>
@@ -75,6 +76,17 @@ DISTILL_INLINE constexpr void fill_padding(const Team& team, const Call& call, s
     }
 }
 
+template <class Team, class Call>
+DISTILL_INLINE constexpr row::row_outcome run_row(const Team& team, const Call& call, std::ptrdiff_t row, double own_weight,
+                                                  double weight, double denominator);
+
+/// One row of a call, in double.
+template <class Call>
+DISTILL_OUTLINED constexpr row::row_outcome run_row_in_double(const Call& call, std::ptrdiff_t row, double own_weight,
+                                                              double weight, double denominator) {
+    return run_row(row::single_lane{}, call, row, own_weight, weight, denominator);
+}
+
 /// One row of a call, of a given weight before the denominator. A masked row is not read; a row that is not finite becomes
 /// NaN.
 template <class Team, class Call>
@@ -86,9 +98,11 @@ DISTILL_INLINE constexpr row::row_outcome run_row(const Team& team, const Call& 
         const auto input = read_row(call.in, call.caps, row);
         using destination =
             std::conditional_t<Call::writes, row::row_gradient<typename Call::gradient_type>, row::no_gradient>;
-        const row::row_program<Team, typename Call::objective_type, decltype(input.student), decltype(input.teacher),
-                               destination>
-            program(team, call.objective, call.temperatures, input);
+        using program_type = row::row_program<Team, typename Call::objective_type, decltype(input.student),
+                                              decltype(input.teacher), destination>;
+        const program_type program(team, call.objective, call.temperatures, input);
+        if constexpr (program_type::may_exceed_float)
+            if (program.exceeds_float()) return run_row_in_double(call, row, own_weight, weight, denominator);
         if constexpr (Call::writes) {
             outcome = program(destination{call.destination.view.row(row), weight / denominator, call.destination.adds});
             if (!outcome.finite) {

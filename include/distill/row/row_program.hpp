@@ -53,8 +53,13 @@ class row_program {
     static constexpr bool sweeps_for_dlogp_sum = traits::needs_dlogp_sum && !finds_dlogp_sum;
     /// Sweep 3 reads h instead of making entries again.
     static constexpr bool keeps_derivatives = sweeps_for_dlogp_sum && has_scratch;
+    /// log p - log q near a large KL(p || q) has few of float's digits left for what the gradient is made of, its distance
+    /// from that KL: at this one about 1e-5.
+    static constexpr double largest_kl_in_float = 512.0;
 
 public:
+    /// A row may need double.
+    static constexpr bool may_exceed_float = finds_dlogp_sum && sizeof(real) <= sizeof(float);
     DISTILL_INLINE constexpr row_program(const Team& team, const Objective& o,
                                          const std::array<temperature, groups>& temperatures,
                                          const row_input<StudentRow, TeacherRow>& in)
@@ -90,6 +95,9 @@ public:
         if constexpr (traits::has_row_dependent_terms)
             if (usable_) fit_terms_to_row();
     }
+
+    /// The row's gradient needs more digits than `real` has.
+    [[nodiscard]] constexpr bool exceeds_float() const { return usable_ && reverse_kl_ > largest_kl_in_float; }
 
     /// The value, and with a row_gradient the gradient.
     DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {

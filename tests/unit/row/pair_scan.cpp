@@ -25,7 +25,7 @@ struct pair_of_rows {
 };
 
 distill::row::pair_statistics on_one_lane(const pair_of_rows& in) {
-    return distill::row::scan_pair<true>(distill::detail::single_lane{}, in.z.data(), in.w.data(),
+    return distill::row::scan_pair<true>(distill::row::single_lane{}, in.z.data(), in.w.data(),
                                          static_cast<std::ptrdiff_t>(in.z.size()), in.inverse_student, in.inverse_teacher);
 }
 

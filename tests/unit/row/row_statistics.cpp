@@ -16,7 +16,7 @@
 namespace {
 
 constexpr std::array<double, 2> inverse_temperatures{1.0, 0.25};
-const distill::detail::single_lane lane;
+const distill::row::single_lane lane;
 const double minus_infinity = distill_test::infinite(true);
 const double plus_infinity = distill_test::infinite();
 

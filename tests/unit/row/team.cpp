@@ -74,7 +74,7 @@ template <class Team>
 constexpr bool is_team = distill::row::team<Team>;
 
 static_assert(is_team<archetype>);
-static_assert(is_team<distill::detail::single_lane>);
+static_assert(is_team<distill::row::single_lane>);
 static_assert(is_team<distill::simd::team<float, 4>> && is_team<distill::simd::team<float, 8>> &&
               is_team<distill::simd::team<float, 16>>);
 static_assert(is_team<distill::simd::team<double, 2>> && is_team<distill::simd::team<double, 4>> &&
