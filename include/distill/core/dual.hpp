@@ -60,8 +60,11 @@ struct dual {
         const T zero(0.0);
         return {log(a.value), select(a.value > zero, a.derivative / a.value, zero)};
     }
+    /// d/dx log(1 + x) = 1/(1 + x); 0 at x = -1. The comparison has no small number in it: 1 + x < 2^-126 becomes
+    /// x < -1 under -ffast-math, and lets 0/0 through.
     friend DISTILL_INLINE constexpr dual log1p(const dual& a) {
-        return {log1p(a.value), a.derivative / max(T(1.0) + a.value, T(smallest_normal))};
+        const T zero(0.0);
+        return {log1p(a.value), select(a.value > T(-1.0), a.derivative / (T(1.0) + a.value), zero)};
     }
     friend DISTILL_INLINE constexpr dual sqrt(const dual& a) {
         const T root = sqrt(a.value);

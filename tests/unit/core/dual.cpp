@@ -3,11 +3,13 @@
 #include <distill/core/dual.hpp>
 #include <distill/core/entry.hpp>
 #include <distill/core/scalar.hpp>
+#include <support/bits.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -69,6 +71,7 @@ TEST_CASE("the derivatives of a probability's logarithm and root are right down 
     // d p = p: log p has slope 1, sqrt p slope sqrt p / 2.
     for (const double p : {1e-5, 1e-30, 1e-40, 1e-44}) {
         CAPTURE(p);
+        if (distill_test::flushes_subnormals() && p < std::numeric_limits<float>::min()) continue;
         CHECK(log(dual(number(p), number(p))).derivative.value == doctest::Approx(1.0).epsilon(1e-14));
         using pack = distill::simd::pack<float, 4>;
         const distill::dual<pack> lanes{pack(p), pack(p)};
