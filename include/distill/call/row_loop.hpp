@@ -100,7 +100,8 @@ DISTILL_INLINE constexpr row::row_outcome run_row(const Team& team, const Call& 
             std::conditional_t<Call::writes, row::row_gradient<typename Call::gradient_type>, row::no_gradient>;
         using program_type = row::row_program<Team, typename Call::objective_type, decltype(input.student),
                                               decltype(input.teacher), destination>;
-        const program_type program(team, call.objective, call.temperatures, input);
+        program_type program(team, call.objective, call.temperatures, input);
+        program.set_scan(program.scan());
         if constexpr (program_type::may_exceed_float)
             if (program.exceeds_float()) return run_row_in_double(call, row, own_weight, weight, denominator);
         if constexpr (Call::writes) {

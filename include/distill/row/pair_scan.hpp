@@ -18,19 +18,56 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// What a pair_scan finds.
+constexpr double larger(double a, double b) { return a < b ? b : a; }
+
+/// An entry's log ratio may be clamped where the scan says so: in float where the sum is large, in double at each entry.
+template <class Real>
+inline constexpr bool looks_for_clamped_gaps = sizeof(Real) > sizeof(float);
+
+/// What a pair_scan finds in a row, or in a part of its vocabulary.
 struct pair_statistics {
     row_statistics<1> student, teacher;
-    double reverse_kl = 0.0;     ///< sum_v p_v log_ratio_v, with log_ratio clamped as an entry's is
-    bool clamps_matter = false;  ///< the scan's own sum is not good enough: reverse_kl_sum finds it
+    double weighted_gap = 0.0;  ///< sum_v exp((z_v - max z) / T_p) d_v
+    double largest_gap = 0.0;   ///< an upper bound of d_v, where the scan looks for one
+
+    /// sum_v p_v log_ratio_v of a whole row.
+    [[nodiscard]] constexpr double reverse_kl() const {
+        return weighted_gap / student.sums[0] + (std::log(teacher.sums[0]) - std::log(student.sums[0]));
+    }
+    /// True where that is not good enough, since log ratios are clamped: reverse_kl_sum finds it.
+    template <class Real>
+    [[nodiscard]] constexpr bool clamps_matter() const {
+        constexpr double largest_scanned_kl = 16.0;
+        return looks_for_clamped_gaps<Real> ? largest_gap > -log_probability_floor - 64.0
+                                            : reverse_kl() > largest_scanned_kl;
+    }
 };
+
+/// The statistics of two parts together; `a` holds the lower indices.
+constexpr pair_statistics merge(const pair_statistics& a, const pair_statistics& b, double inverse_student,
+                                double inverse_teacher) {
+    pair_statistics merged{.student = distill::merge(a.student, b.student, {inverse_student}),
+                           .teacher = distill::merge(a.teacher, b.teacher, {inverse_teacher})};
+    merged.largest_gap = -1e300;
+    for (const pair_statistics* part : {&a, &b}) {
+        const double less_z = (part->student.maximum - merged.student.maximum) * inverse_student,
+                     less_w = (part->teacher.maximum - merged.teacher.maximum) * inverse_teacher;
+        // A part in which all of z is masked weighs nothing, whatever the shift.
+        const double weight = std::exp(less_z);
+        if (weight > 0.0) {
+            merged.weighted_gap += weight * (part->weighted_gap + part->student.sums[0] * (less_z - less_w));
+            merged.largest_gap = larger(merged.largest_gap, part->largest_gap + (less_z - less_w));
+        }
+    }
+    return merged;
+}
 
 /// As row_scan, of both rows at a time. With d = log p - log q but for the difference of the log-normalisers,
 /// KL(p || q) = sum_v exp((z_v - max z) / T) d_v / sum_v exp((z_v - max z) / T) + that difference.
 ///
 /// The scan clamps d; an entry's log_ratio is clamped with the difference of the log-normalisers in it, which is at most log
-/// V. So an entry that is clamped is off by that much of 1e6. In float it makes no difference where the sum is below
-/// largest_scanned_kl, since such entries then have less than 2e-5 of p. In double every one counts.
+/// V. So an entry that is clamped is off by that much of 1e6. In float it makes no difference where the sum is below 16,
+/// since such entries then have less than 2e-5 of p. In double every one counts.
 template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
 struct pair_scan {
     Team team;
@@ -49,7 +86,7 @@ struct pair_scan {
         found = {};
         double& max_z = found.student.maximum = team.maximum(lane_maxima(team, student, beginning));
         double& max_w = found.teacher.maximum = team.maximum(lane_maxima(team, teacher, beginning));
-        double &sum_z = found.student.sums[0], &sum_w = found.teacher.sums[0], weighted_gap = 0.0;
+        double &sum_z = found.student.sums[0], &sum_w = found.teacher.sums[0], &weighted_gap = found.weighted_gap;
 
         team.for_each_tile(vocabulary, [&](const auto& tile) DISTILL_INLINE_LAMBDA {
             for (int looks = 0, needed = 1; looks < needed; ++looks) {
@@ -76,6 +113,7 @@ struct pair_scan {
                                  less_w = (max_w - raised_w) * inverse_teacher;
                     weighted_gap = std::exp(less_z) * (weighted_gap + team.sum(weighted_gaps) + sum_z * (less_z - less_w));
                     weighted_gaps = number(0.0);
+                    if constexpr (looks_for_clamps) largest_gap = largest_gap + number(less_z - less_w);
                     sum_z *= std::exp(less_z);
                     sum_w *= std::exp(less_w);
                     max_z = raised_z;
@@ -91,40 +129,43 @@ struct pair_scan {
 
         found.student.has_nan = !is_finite(sum_z);
         found.teacher.has_nan = !is_finite(sum_w);
-        found.reverse_kl = (weighted_gap + team.sum(weighted_gaps)) / sum_z + (std::log(sum_w) - std::log(sum_z));
-        if constexpr (looks_for_clamps)
-            found.clamps_matter = team.any(largest_gap > number(-log_probability_floor - 64.0));
-        else
-            found.clamps_matter = found.reverse_kl > largest_scanned_kl;
+        weighted_gap += team.sum(weighted_gaps);
+        if constexpr (looks_for_clamps) found.largest_gap = team.maximum(largest_gap);
     }
 
 private:
-    static constexpr bool looks_for_clamps = sizeof(typename Team::real) > sizeof(float);
-    static constexpr double largest_scanned_kl = 16.0;
-    static constexpr double larger(double a, double b) { return a < b ? b : a; }
+    static constexpr bool looks_for_clamps = looks_for_clamped_gaps<typename Team::real>;
 };
 
-/// A pair's KL(p || q) from the entries themselves, once the normalisers are known.
+/// KL(p || q) of a row, or a part's share of it, from the entries themselves.
 template <class Team, class StudentRow, class TeacherRow>
 struct reverse_kl_sum {
     Team team;
     StudentRow student;
     TeacherRow teacher;
     std::ptrdiff_t vocabulary;
-    double inverse_student, inverse_teacher;
-    pair_statistics& found;
+    softmax of_student, of_teacher;
+    double& found;
 
     DISTILL_INLINE constexpr void operator()() const {
         using number = typename Team::number;
-        const entry_maker<number, typename Team::real> maker(
-            softmax(found.student.maximum, inverse_student, found.student.sums[0]),
-            softmax(found.teacher.maximum, inverse_teacher, found.teacher.sums[0]));
-        found.reverse_kl = sum_over<1>(team, vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
+        const entry_maker<number, typename Team::real> maker(of_student, of_teacher);
+        found = sum_over<1>(team, vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
             const entry<number> e = maker(load_logits(team, student, at), load_logits(team, teacher, at));
             return std::array<number, 1>{e.p * e.log_ratio};
         })[0];
     }
 };
+
+template <class Team, class StudentRow, class TeacherRow>
+DISTILL_INLINE constexpr double sum_reverse_kl(const Team& team, const StudentRow& student, const TeacherRow& teacher,
+                                               std::ptrdiff_t vocabulary, const softmax& of_student,
+                                               const softmax& of_teacher) {
+    double found = 0.0;
+    team.outlined(
+        reverse_kl_sum<Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, of_student, of_teacher, found});
+    return found;
+}
 
 template <bool WithReverseKl, class Team, class StudentRow, class TeacherRow>
 DISTILL_INLINE constexpr pair_statistics scan_pair(const Team& team, const StudentRow& student, const TeacherRow& teacher,
@@ -133,10 +174,6 @@ DISTILL_INLINE constexpr pair_statistics scan_pair(const Team& team, const Stude
     pair_statistics found;
     team.outlined(pair_scan<WithReverseKl, Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
                                                                          inverse_teacher, found});
-    if constexpr (WithReverseKl)
-        if (found.student.usable() && found.teacher.usable() && found.clamps_matter)
-            team.outlined(reverse_kl_sum<Team, StudentRow, TeacherRow>{team, student, teacher, vocabulary, inverse_student,
-                                                                       inverse_teacher, found});
     return found;
 }
 

@@ -15,10 +15,13 @@
 #include <distill/row/gradient_sweep.hpp>
 #include <distill/row/objective_traits.hpp>
 #include <distill/row/pair_scan.hpp>
+#include <distill/row/part_scan.hpp>
 #include <distill/row/range.hpp>
+#include <distill/row/records.hpp>
 #include <distill/row/row_constant.hpp>
 #include <distill/row/softmax.hpp>
 #include <distill/row/team.hpp>
+#include <distill/row/token_corrections.hpp>
 #include <distill/row/token_terms.hpp>
 #include <distill/row/whole_row.hpp>
 
@@ -30,12 +33,12 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// One row of one objective. The constructor scans the row; the call sums and writes.
+/// One row of one objective, or a part of its vocabulary. Parts run phase by phase: scan, and set_scan with what the scans of
+/// all parts found together; sum, where wants_sums; write. A whole row is a part: the call runs what follows set_scan.
 template <team Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
 class row_program {
     using number = typename Team::number;
     using real = typename Team::real;
-    using exact = scalar<double>;  // single tokens are computed once per row, in double
     using traits = row::objective_traits<Objective>;
     static constexpr std::size_t groups = traits::groups;
     static constexpr bool writes = !std::is_same_v<Gradient, no_gradient>;
@@ -60,16 +63,18 @@ class row_program {
 public:
     /// A row may need double.
     static constexpr bool may_exceed_float = finds_dlogp_sum && sizeof(real) <= sizeof(float);
+    /// A row may come in parts: no term reads a set of its tokens, or the row as a whole.
+    static constexpr bool may_come_in_parts = traits::token_set_terms == 0 && !traits::has_row_dependent_terms;
+
     DISTILL_INLINE constexpr row_program(const Team& team, const Objective& o,
                                          const std::array<temperature, groups>& temperatures,
                                          const row_input<StudentRow, TeacherRow>& in)
         : team_(team), objective_(o), in_(in) {
         constexpr std::array<bool, groups> inherits_temperature = traits::inherits_temperature();
-        std::array<double, groups> inverse_student{}, inverse_teacher{};
         for (std::size_t g = 0; g < groups; ++g) {
             const double of_row = inherits_temperature[g] ? in.temperature : 1.0;
-            inverse_student[g] = 1.0 / (temperatures[g].student * of_row);
-            inverse_teacher[g] = 1.0 / (temperatures[g].teacher * of_row);
+            inverse_student_[g] = 1.0 / (temperatures[g].student * of_row);
+            inverse_teacher_[g] = 1.0 / (temperatures[g].teacher * of_row);
         }
         for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA {
             if (t.per_row) t.weight *= in.coefficient;
@@ -77,20 +82,34 @@ public:
         take_out_unit();
         set_factors(std::make_index_sequence<groups>{});
         usable_ = has_usable_numbers(team, objective_, in_);
-        if constexpr (scans_pair) {
-            const pair_statistics pair = scan_pair<finds_dlogp_sum>(team, in.student, in.teacher, in.vocabulary,
-                                                                    inverse_student[0], inverse_teacher[0]);
-            usable_ = usable_ && pair.student.usable() && pair.teacher.usable();
-            student_[0] = softmax(pair.student.maximum, inverse_student[0], pair.student.sums[0]);
-            teacher_[0] = softmax(pair.teacher.maximum, inverse_teacher[0], pair.teacher.sums[0]);
-            reverse_kl_ = pair.reverse_kl;
-        } else {
-            const auto student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
-            usable_ = usable_ && student.usable();
+    }
+
+    // -------------------------------------------------------------------------------------------------------------- scan
+
+    /// Phase 1, of the part that the input is.
+    [[nodiscard]] DISTILL_INLINE constexpr scan_record<traits> scan() const { return scanner()(); }
+    /// Two parts' records together; `a` holds the lower ids.
+    [[nodiscard]] constexpr scan_record<traits> merge(const scan_record<traits>& a, const scan_record<traits>& b) const {
+        return scanner().merge(a, b);
+    }
+
+    /// What the scan of the whole row found: needed before what follows.
+    DISTILL_INLINE constexpr void set_scan(const scan_record<traits>& whole) {
+        token_logits_ = whole.token_logits;
+        teacher_logit_ = whole.teacher_logit;
+        usable_ = usable_ && whole.student.usable();
+        for (std::size_t g = 0; g < groups; ++g)
+            student_[g] = softmax(whole.student.maximum, inverse_student_[g], whole.student.sums[g]);
+        teacher_token_ = in_.teacher_token;
+        if (scanner().scans_teacher()) usable_ = usable_ && whole.teacher.usable();
+        if (scanner().wants_argmax()) teacher_token_ = static_cast<std::int64_t>(whole.teacher.argmax);
+        if (scanner().wants_teacher_softmax())
             for (std::size_t g = 0; g < groups; ++g)
-                student_[g] = softmax(student.maximum, inverse_student[g], student.sums[g]);
-            if constexpr (traits::reads_teacher || traits::may_want_teacher_softmax || traits::may_want_teacher_label)
-                scan_teacher(inverse_teacher);
+                teacher_[g] = softmax(whole.teacher.maximum, inverse_teacher_[g], whole.teacher.sums[g]);
+        if constexpr (finds_dlogp_sum) {
+            const pair_statistics pair{whole.student, whole.teacher, whole.weighted_gap, whole.largest_gap};
+            reverse_kl_ = pair.reverse_kl();
+            clamps_matter_ = usable_ && pair.template clamps_matter<real>();
         }
         if constexpr (traits::has_row_dependent_terms)
             if (usable_) fit_terms_to_row();
@@ -99,53 +118,86 @@ public:
     /// The row's gradient needs more digits than `real` has.
     [[nodiscard]] constexpr bool exceeds_float() const { return usable_ && reverse_kl_ > largest_kl_in_float; }
 
-    /// The value, and with a row_gradient the gradient.
-    DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
-        if (!usable_) return {.finite = false};
-        row_outcome outcome = run(gradient);
-        outcome.loss *= unit_;
-        outcome.finite = outcome.finite && is_finite(outcome.loss);
-        return outcome;
+    // --------------------------------------------------------------------------------------------------------------- sum
+
+    /// Phase 2 finds something that phase 3 needs.
+    [[nodiscard]] constexpr bool wants_sums() const {
+        return usable_ && (clamps_matter_ || (traits::has_vocabulary_terms && (sweeps_for_dlogp_sum || !writes)));
     }
 
-private:
-    /// With the loss in units of unit_.
-    DISTILL_INLINE constexpr row_outcome run(const Gradient& wanted) const {
-        const typename Team::template common<single_entries<traits>> tokens(team_);
-        token_outcome<traits> of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
-            team_, objective_, in_, student_, teacher_, teacher_token_}(tokens.value);
-        row_outcome& outcome = of_tokens.row;
-        std::array<double, groups> dlogp_sum{};
-        const auto makers = entry_makers<number, real>();
-
-        if constexpr (finds_dlogp_sum) dlogp_sum[0] = reverse_kl_ * weight_of_reverse_kl(objective_);
+    /// Phase 2, of the part that the input is. The parts' records merge by addition.
+    [[nodiscard]] DISTILL_INLINE constexpr sum_record<traits> sum() const {
+        sum_record<traits> found;
         if constexpr (traits::has_vocabulary_terms && (sweeps_for_dlogp_sum || !writes)) {
             constexpr bool keep = writes && keeps_derivatives;
+            const auto makers = entry_makers<number, real>();
             const auto slopes = broadcast([&](std::size_t g) { return factors_[g] * student_[g].inverse_temperature; });
             const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
             const auto sums = sum_over<1 + groups>(team_, in_.vocabulary, [&](const auto& at) DISTILL_INLINE_LAMBDA {
                 return summands<keep>(makers, factors, slopes, at);
             });
-            outcome.loss += sums[0] * factor_of_values();
+            found.value = sums[0] * factor_of_values();
             for (std::size_t g = 0; g < groups; ++g)
-                if constexpr (traits::needs_dlogp_sum) dlogp_sum[g] = sums[1 + g] * factors_[g];
+                if constexpr (traits::needs_dlogp_sum) found.dlogp_sum[g] = sums[1 + g] * factors_[g];
+        } else if constexpr (finds_dlogp_sum) {
+            found.dlogp_sum[0] = sum_reverse_kl(team_, in_.student, in_.teacher, in_.vocabulary, student_[0], teacher_[0]);
         }
+        return found;
+    }
+
+    // ------------------------------------------------------------------------------------------------------------- write
+
+    /// Phase 3, of the part that the input is: its entries of the gradient, and the row's outcome but for the values that
+    /// this phase sums, `value`, which the parts add.
+    [[nodiscard]] DISTILL_INLINE constexpr row_outcome write(const Gradient& wanted, const sum_record<traits>& whole,
+                                                             double& value) const {
+        value = 0.0;
+        if (!usable_) return {.finite = false};
+        const typename Team::template common<single_entries<traits>> tokens(team_);
+        token_outcome<traits> of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
+            team_, objective_, in_, student_, teacher_, teacher_token_, token_logits_, teacher_logit_}(tokens.value);
+        row_outcome& outcome = of_tokens.row;
+        outcome.loss += whole.value;
         if constexpr (writes) {
+            std::array<double, groups> dlogp_sum = whole.dlogp_sum;
+            if constexpr (finds_dlogp_sum)
+                dlogp_sum[0] = (clamps_matter_ ? whole.dlogp_sum[0] : reverse_kl_) * weight_of_reverse_kl(objective_);
             for (std::size_t g = 0; g < groups; ++g) dlogp_sum[g] += of_tokens.dlogp_sum[g];
             if (!all_finite(outcome.loss, dlogp_sum)) return {.finite = false};
             const Gradient gradient{wanted.data, weight_in_range(wanted.weight * unit_, dlogp_sum), wanted.adds};
             const auto scales = gradient_scales(gradient.weight);
             if constexpr (traits::single_entries > 0) team_.synchronize();
-            read_corrections(gradient, tokens.value, scales, dlogp_sum);
+            token_corrections<Team, Objective, StudentRow, TeacherRow>{
+                team_, objective_, in_, student_, teacher_, factors_, scales, dlogp_sum}(tokens.value, count_of_tokens(),
+                                                                                         gradient);
             team_.synchronize();
-            outcome.loss += write(gradient, makers, scales, dlogp_sum);
+            value = unit_ * sweep(gradient, entry_makers<number, real>(), scales, dlogp_sum);
             team_.synchronize();
             team_.distribute(count_of_tokens(), [&](std::size_t n) DISTILL_INLINE_LAMBDA {
                 if (const single_entry& entry = tokens.value[n]; entry.is_correction)
-                    gradient.data[entry.index] = to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
+                    gradient.data[entry.index - in_.first] =
+                        to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
             });
         }
+        outcome.loss *= unit_;
         return outcome;
+    }
+
+    /// All phases of a whole row, after set_scan.
+    DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
+        sum_record<traits> sums;
+        if (wants_sums()) sums = sum();
+        double value = 0.0;
+        row_outcome outcome = write(gradient, sums, value);
+        outcome.loss += value;
+        outcome.finite = outcome.finite && is_finite(outcome.loss);
+        return outcome;
+    }
+
+private:
+    using scan_phase = part_scan<Team, Objective, StudentRow, TeacherRow, scans_pair, finds_dlogp_sum>;
+    DISTILL_INLINE constexpr scan_phase scanner() const {
+        return {team_, objective_, in_, inverse_student_, inverse_teacher_};
     }
 
     /// The coefficients in units of a power of two, where all of them are so large or so small that a product of one with an
@@ -153,7 +205,8 @@ private:
     /// unit as a factor.
     DISTILL_INLINE constexpr void take_out_unit() {
         double largest = 0.0;
-        for_each_term(objective_, [&](auto, const auto& t) DISTILL_INLINE_LAMBDA { largest = larger(largest, t.weight); });
+        for_each_term(objective_,
+                      [&](auto, const auto& t) DISTILL_INLINE_LAMBDA { largest = larger(largest, magnitude(t.weight)); });
         unit_ = unit_beyond(largest, 1.0 / largest_coefficient, largest_coefficient);
         largest_of_row_ = largest / unit_;
         if (unit_ != 1.0) for_each_term(objective_, [&](auto, auto& t) DISTILL_INLINE_LAMBDA { t.weight /= unit_; });
@@ -163,41 +216,11 @@ private:
         constexpr double largest = sizeof(real) == sizeof(float) ? 0x1p120 : 0x1p1000;
         double factor = 1.0;
         for (std::size_t g = 0; g < groups; ++g)
-            factor = larger(factor, student_[g].inverse_temperature * larger(largest_of_row_, dlogp_sum[g]));
+            factor = larger(factor, student_[g].inverse_temperature * larger(largest_of_row_, magnitude(dlogp_sum[g])));
         const double bound = largest / factor;
         return weight > bound ? bound : weight < -bound ? -bound : weight;
     }
-    /// Of a magnitude and |b|.
-    static constexpr double larger(double magnitude, double b) {
-        const double other = b < 0.0 ? -b : b;
-        return magnitude < other ? other : magnitude;
-    }
-
-    /// The teacher's softmax and argmax, as far as the objective's terms read them.
-    DISTILL_INLINE constexpr void scan_teacher(const std::array<double, groups>& inverse_temperatures) {
-        const bool wants_argmax = in_.teacher_token == in_.unknown_token && wants(objective_, fields::teacher_label);
-        const bool wants_softmax =
-            traits::reads_teacher ||
-            wants(objective_, in_.knows_teacher_log_prob ? fields::teacher : fields::teacher | fields::teacher_log_prob);
-        teacher_token_ = in_.teacher_token;
-        if (address_of(in_.teacher) == nullptr) return;
-        if constexpr (traits::reads_teacher || traits::may_want_teacher_softmax)
-            if (wants_softmax) {
-                const auto teacher =
-                    scan_row<traits::may_want_teacher_label>(team_, in_.teacher, in_.vocabulary, inverse_temperatures);
-                usable_ = usable_ && teacher.usable();
-                if (wants_argmax) teacher_token_ = teacher.argmax;
-                for (std::size_t g = 0; g < groups; ++g)
-                    teacher_[g] = softmax(teacher.maximum, inverse_temperatures[g], teacher.sums[g]);
-                return;
-            }
-        if constexpr (traits::may_want_teacher_label)
-            if (wants_argmax) {
-                const auto teacher = scan_row<true>(team_, in_.teacher, in_.vocabulary, std::array<double, 0>{});
-                usable_ = usable_ && teacher.usable();
-                teacher_token_ = teacher.argmax;
-            }
-    }
+    static constexpr double magnitude(double x) { return x < 0.0 ? -x : x; }
 
     /// Terms that depend on the row as a whole are replaced by those for this row. A term of coefficient 0 costs nothing.
     DISTILL_INLINE constexpr void fit_terms_to_row() {
@@ -291,46 +314,9 @@ private:
         return scales;
     }
 
-    /// The gradient at the tokens, which differs from what the sweep writes, before the sweep overwrites z:
-    /// scale (h + c - p H) in double, with 1 - p formed there, so that a confident student's p - 1 keeps its digits.
-    DISTILL_INLINE constexpr void read_corrections(const Gradient& gradient, single_entries<traits>& tokens,
-                                                   const std::array<double, groups>& scales,
-                                                   const std::array<double, groups>& dlogp_sum) const {
-        const std::size_t count = count_of_tokens();
-        team_.distribute(count, [&](std::size_t n) DISTILL_INLINE_LAMBDA {
-            single_entry& correction = tokens[n];
-            correction.is_correction = correction.dlogp != 0.0;
-            for (std::size_t i = 0; i < n; ++i)
-                if (tokens[i].dlogp != 0.0 && tokens[i].index == correction.index) correction.is_correction = false;
-            if (!correction.is_correction) return;
-
-            const exact z = single_logit<real>(in_.student, correction.index);
-            exact w = 0.0;
-            if constexpr (traits::reads_teacher) w = single_logit<real>(in_.teacher, correction.index);
-            double derivative = 0.0;
-            [&]<std::size_t... G>(std::index_sequence<G...>) DISTILL_INLINE_LAMBDA {
-                const auto of_group = [&](auto g) DISTILL_INLINE_LAMBDA {
-                    const entry<exact> e =
-                        make_entry<traits::reads_teacher>(entry_maker<exact, double>(student_[g()], teacher_[g()]), z, w);
-                    double at_token = 0.0;
-                    for (std::size_t i = n; i < count; ++i)
-                        if (tokens[i].index == correction.index && tokens[i].group == g()) at_token += tokens[i].dlogp;
-                    const double h = evaluate_group<g()>(objective_, e).dlogp.value * factors_[g()];
-                    // at_token - p * dlogp_sum, with the part of the dlogp_sum that comes from this very token taken out.
-                    derivative +=
-                        scales[g()] * (h + at_token * -std::expm1(e.log_p.value) - e.p.value * (dlogp_sum[g()] - at_token));
-                };
-                (of_group(std::integral_constant<int, G>{}), ...);
-            }(std::make_index_sequence<groups>{});
-            const double before =
-                gradient.adds ? static_cast<double>(from_element<real>(gradient.data[correction.index])) : 0.0;
-            correction.gradient = before + derivative * single_slope<real>(in_.student, correction.index);
-        });
-    }
-
     /// Sweep 3. Returns the value where sweep 2 was left out, else 0.
     template <class Element, class Makers>
-    DISTILL_INLINE constexpr double write(const row_gradient<Element>& gradient, const Makers& makers,
+    DISTILL_INLINE constexpr double sweep(const row_gradient<Element>& gradient, const Makers& makers,
                                           const std::array<double, groups>& scales,
                                           const std::array<double, groups>& dlogp_sum) const {
         if constexpr (keeps_derivatives || !traits::has_vocabulary_terms) {
@@ -340,14 +326,14 @@ private:
                 team_, in_.student, in_.vocabulary, student_, scaled_dlogp_sum, gradient});
             return 0.0;
         } else {
-            return write_beside_terms(gradient, makers, scales, dlogp_sum);
+            return sweep_with_terms(gradient, makers, scales, dlogp_sum);
         }
     }
 
     template <class Makers>
-    DISTILL_INLINE constexpr double write_beside_terms(const Gradient& gradient, const Makers& makers,
-                                                       const std::array<double, groups>& scales,
-                                                       const std::array<double, groups>& dlogp_sum) const {
+    DISTILL_INLINE constexpr double sweep_with_terms(const Gradient& gradient, const Makers& makers,
+                                                     const std::array<double, groups>& scales,
+                                                     const std::array<double, groups>& dlogp_sum) const {
         const auto scale = broadcast([&](std::size_t g) { return scales[g] * factors_[g]; });
         const auto scaled_dlogp_sum = broadcast([&](std::size_t g) { return -scales[g] * dlogp_sum[g]; });
         const auto factors = broadcast([&](std::size_t g) { return factors_[g]; });
@@ -392,9 +378,13 @@ private:
     Team team_;
     Objective objective_;
     row_input<StudentRow, TeacherRow> in_;
+    std::array<double, groups> inverse_student_{}, inverse_teacher_{};  ///< temperatures
     std::array<softmax, groups> student_{}, teacher_{};
+    std::array<double, traits::token_terms> token_logits_{};
+    double teacher_logit_ = absent_logit;
     std::array<double, groups> factors_{};
     double reverse_kl_ = 0.0;
+    bool clamps_matter_ = false;  ///< reverse_kl_ is not good enough
     double unit_ = 1.0;
     double largest_of_row_ = 0.0;  ///< coefficient, in units
     std::int64_t teacher_token_ = 0;

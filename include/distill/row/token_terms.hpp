@@ -43,6 +43,19 @@ struct token_outcome {
     std::array<double, Traits::groups> dlogp_sum{};  ///< sums of dlogp
 };
 
+/// The id of a term's token.
+template <class Term, class StudentRow, class TeacherRow>
+constexpr std::int64_t token_id(const Term& term, const row_input<StudentRow, TeacherRow>& in, std::int64_t teacher_token) {
+    if constexpr (Term::token == token_source::teacher_predicted)
+        return teacher_token;
+    else if constexpr (Term::token == token_source::label)
+        return in.label;
+    else if constexpr (Term::token == token_source::found_in_row)
+        return term.found;
+    else
+        return in.sampled_token;
+}
+
 /// True where the row's own numbers that terms read are usable. Their bits are checked before any arithmetic, so that a NaN
 /// is found under -ffast-math, and also where a term clamps its input.
 template <class Team, class Objective, class StudentRow, class TeacherRow>
@@ -82,19 +95,23 @@ struct token_terms {
     const softmaxes& student;
     const softmaxes& teacher;
     std::int64_t teacher_token;
+    const std::array<double, traits::token_terms>& token_logits;  ///< the student's, by term
+    double teacher_logit;                                         ///< the teacher's at the sampled token
 
     /// Values and derivatives of the terms at single tokens and of the normaliser, in double.
     DISTILL_INLINE constexpr token_outcome<traits> operator()(single_entries<traits>& entries) const {
         token_outcome<traits> outcome;
-        std::size_t slot = 0;
+        std::size_t slot = 0, number = 0;
         for_each_term(objective, [&]<class Term>(auto group, const weighted<Term>& t) DISTILL_INLINE_LAMBDA {
             if constexpr (detail::is_part<Term, token_part>) {
                 constexpr std::size_t g = group();
                 single_entry& entry = entries[slot++];
+                double logit = token_logits[number++];
                 if (team.leads()) entry = {};
                 if (t.weight == 0.0) return;
-                const std::int64_t index = token_index(t.value);
-                const double log_p = student[g].log_probability(single_logit<real>(in.student, index));
+                const std::int64_t index = token_id(t.value, in, teacher_token);
+                if constexpr (Term::token == token_source::found_in_row) logit = single_logit<real>(in.student, index);
+                const double log_p = student[g].log_probability(logit);
                 const token_entry<exact> e{.log_p = log_p,
                                            .p = log_p > log_probability_floor ? std::exp(log_p) : 0.0,
                                            .old_log_prob = in.old_log_prob,
@@ -189,24 +206,11 @@ private:
                 log_p > log_probability_floor ? 1.0 : 0.0};
     }
 
-    template <class Term>
-    constexpr std::int64_t token_index(const Term& term) const {
-        if constexpr (Term::token == token_source::teacher_predicted)
-            return teacher_token;
-        else if constexpr (Term::token == token_source::label)
-            return in.label;
-        else if constexpr (Term::token == token_source::found_in_row)
-            return term.found;
-        else
-            return in.sampled_token;
-    }
-
     /// log q(y) as it was given, or at the group's temperature.
     template <class Term>
     constexpr double teacher_log_prob(const softmax& of_group) const {
         if constexpr (contains(needs_of<Term>(), fields::teacher_log_prob))
-            if (!in.knows_teacher_log_prob)
-                return of_group.log_probability(single_logit<real>(in.teacher, in.sampled_token));
+            if (!in.knows_teacher_log_prob) return of_group.log_probability(teacher_logit);
         return in.teacher_log_prob;
     }
 };

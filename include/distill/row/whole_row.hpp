@@ -13,14 +13,15 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// What the program reads of one row. Logits are read through row/logit_row.hpp. The teacher's address may be null where
+/// What the program reads of one row, or of a part of its vocabulary. Logits are read through row/logit_row.hpp. The teacher's address may be null where
 /// nothing reads it.
 template <class StudentRow, class TeacherRow>
 struct row_input {
     StudentRow student;
     TeacherRow teacher;
-    std::ptrdiff_t vocabulary;
-    std::ptrdiff_t index = 0;
+    std::ptrdiff_t vocabulary;  ///< entries of the part
+    std::ptrdiff_t index = 0;   ///< of the row
+    std::int64_t first = 0;     ///< the id of the part's first entry; every token below is an id
     std::int64_t sampled_token = 0;
     std::int64_t teacher_token = unknown_token;  ///< unknown_token: the argmax of the teacher's row
     std::int64_t label = 0;
@@ -36,6 +37,8 @@ struct row_input {
     double coefficient = 1.0;
 
     static constexpr std::int64_t unknown_token = -1;
+
+    [[nodiscard]] constexpr bool holds(std::int64_t id) const { return id >= first && id - first < vocabulary; }
 
     /// The row's own set of tokens.
     [[nodiscard]] DISTILL_INLINE constexpr std::size_t set_size() const {

@@ -24,27 +24,65 @@ struct pair_of_rows {
     double inverse_student = 1.0, inverse_teacher = 1.0;
 };
 
-distill::row::pair_statistics on_one_lane(const pair_of_rows& in) {
-    return distill::row::scan_pair<true>(distill::row::single_lane{}, in.z.data(), in.w.data(),
-                                         static_cast<std::ptrdiff_t>(in.z.size()), in.inverse_student, in.inverse_teacher);
+// Both rows' normalisers, and their KL(p || q).
+struct pair_result {
+    distill::row_statistics<1> student, teacher;
+    double reverse_kl = 0.0;
+};
+
+// As the row program has it: from the scan, or where clamps matter from the entries.
+template <class Team, class Row>
+pair_result result_of(const Team& team, const Row* z, const Row* w, std::ptrdiff_t vocabulary,
+                      const distill::row::pair_statistics& scanned, double inverse_student, double inverse_teacher) {
+    pair_result found{scanned.student, scanned.teacher};
+    if (!found.student.usable() || !found.teacher.usable()) return found;
+    const distill::row::softmax p(found.student.maximum, inverse_student, found.student.sums[0]),
+        q(found.teacher.maximum, inverse_teacher, found.teacher.sums[0]);
+    found.reverse_kl = scanned.clamps_matter<typename Team::real>()
+                           ? distill::row::sum_reverse_kl(team, z, w, vocabulary, p, q)
+                           : scanned.reverse_kl();
+    return found;
+}
+
+distill::row::pair_statistics scan_one_lane(const pair_of_rows& in, std::size_t begin, std::size_t end) {
+    return distill::row::scan_pair<true>(distill::row::single_lane{}, in.z.data() + begin, in.w.data() + begin,
+                                         static_cast<std::ptrdiff_t>(end - begin), in.inverse_student, in.inverse_teacher);
+}
+
+pair_result on_one_lane(const pair_of_rows& in) {
+    return result_of(distill::row::single_lane{}, in.z.data(), in.w.data(), static_cast<std::ptrdiff_t>(in.z.size()),
+                     scan_one_lane(in, 0, in.z.size()), in.inverse_student, in.inverse_teacher);
+}
+
+// From the records of parts, merged in their order.
+pair_result in_parts(const pair_of_rows& in, const std::vector<std::size_t>& cuts) {
+    distill::row::pair_statistics whole = scan_one_lane(in, 0, cuts.front());
+    for (std::size_t i = 0; i < cuts.size(); ++i) {
+        const std::size_t end = i + 1 < cuts.size() ? cuts[i + 1] : in.z.size();
+        whole = distill::row::merge(whole, scan_one_lane(in, cuts[i], end), in.inverse_student, in.inverse_teacher);
+    }
+    return result_of(distill::row::single_lane{}, in.z.data(), in.w.data(), static_cast<std::ptrdiff_t>(in.z.size()), whole,
+                     in.inverse_student, in.inverse_teacher);
 }
 
 struct scan_in_float {
     const float *z, *w;
     std::ptrdiff_t vocabulary;
     double inverse_student, inverse_teacher;
-    distill::row::pair_statistics* found;
+    pair_result* found;
 
     template <int Bytes>
     DISTILL_INLINE void operator()() const {
         const distill::simd::team<float, Bytes / 4> team{{}, nullptr};
-        *found = distill::row::scan_pair<true>(team, z, w, vocabulary, inverse_student, inverse_teacher);
+        *found = result_of(team, z, w, vocabulary,
+                           distill::row::scan_pair<true>(team, z, w, vocabulary, inverse_student, inverse_teacher),
+                           inverse_student, inverse_teacher);
     }
 };
 
 // sum_v p_v min(log p_v - log q_v, 1e6), and the normalisers, by their definitions.
-distill::row::pair_statistics expected_of(const pair_of_rows& in) {
-    distill::row::pair_statistics s;
+pair_result expected_of(const pair_of_rows& in) {
+    pair_result s;
     s.student.maximum = *std::max_element(in.z.begin(), in.z.end());
     s.teacher.maximum = *std::max_element(in.w.begin(), in.w.end());
     const auto log_weight = [](double x, double maximum, double inverse) { return (x - maximum) * inverse; };
@@ -59,7 +97,7 @@ distill::row::pair_statistics expected_of(const pair_of_rows& in) {
     return s;
 }
 
-void check(const distill::row::pair_statistics& found, const distill::row::pair_statistics& expected, double relative) {
+void check(const pair_result& found, const pair_result& expected, double relative) {
     CHECK(found.student.usable());
     CHECK(found.teacher.usable());
     CHECK(found.student.maximum == expected.student.maximum);
@@ -74,9 +112,12 @@ void check_everywhere(pair_of_rows in, double in_double = distill_test::toleranc
         for (double& x : *row) x = static_cast<double>(static_cast<float>(x));
     const auto expected = expected_of(in);
     check(on_one_lane(in), expected, in_double);
+    const std::size_t n = in.z.size();
+    for (const auto& cuts : {std::vector<std::size_t>{n / 2}, {0, n / 3, n / 3, n - n / 4, n}, {1}})
+        check(in_parts(in, cuts), expected, in_double);
     const std::vector<float> z(in.z.begin(), in.z.end()), w(in.w.begin(), in.w.end());
     distill_test::on_every_set([&](distill::instruction_set set) {
-        distill::row::pair_statistics found;
+        pair_result found;
         distill::simd::dispatch(set, scan_in_float{z.data(), w.data(), static_cast<std::ptrdiff_t>(z.size()),
                                                    in.inverse_student, in.inverse_teacher, &found});
         check(found, expected, distill_test::tolerance::single_loss);
@@ -145,6 +186,21 @@ TEST_CASE("a large reverse KL is that of the clamped log-ratios, whatever the no
         // A student that is sure of few tokens, of a teacher that is not: the log-normalisers differ by 8.
         for (std::size_t v = 10; v < in.z.size(); ++v) in.z[v] -= 30.0;
         check_everywhere(in);
+    }
+}
+
+TEST_CASE("a teacher that masks whole tiles or parts of the vocabulary is clamped as at single entries") {
+    auto random = distill_test::engine("masked parts");
+    for (const std::size_t masked : {1024u, 8192u, 16384u, 20480u, 29999u}) {
+        CAPTURE(masked);
+        for (const bool at_end : {false, true}) {
+            pair_of_rows in = random_pair(random, 30000);
+            const std::size_t begin = at_end ? in.w.size() - masked : 0;
+            for (std::size_t v = begin; v < begin + masked; ++v) in.w[v] = distill_test::minus_infinity;
+            check_everywhere(in);
+            for (std::size_t v = begin; v < begin + masked; ++v) in.z[v] = distill_test::minus_infinity;
+            check_everywhere(in);
+        }
     }
 }
 

@@ -93,8 +93,9 @@ template <class Gradient>
 double loss_of_archetype(const Gradient& gradient) {
     using objective = std::remove_const_t<decltype(every_kind)>;
     const distill::row::row_input<const float*, const float*> input{.student = nullptr, .teacher = nullptr, .vocabulary = 1};
-    const distill::row::row_program<archetype, objective, const float*, const float*, Gradient> program(
+    distill::row::row_program<archetype, objective, const float*, const float*, Gradient> program(
         archetype{}, every_kind, {distill::temperature{}}, input);
+    program.set_scan(program.merge(program.scan(), program.scan()));
     return program(gradient).loss;
 }
 
