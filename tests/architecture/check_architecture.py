@@ -47,6 +47,7 @@ OTHERS = {
     "backend/cuda.cuh": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
     "backend/cuda": {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cub"},
     "head/eigen_product.hpp": {"Eigen"},
+    "head/dnnl_product.hpp": {"oneapi"},
     "interop/eigen.hpp": {"Eigen"},
     "interop/xtensor.hpp": {"xtensor", "xtl"},
     "interop/dlpack.hpp": {"dlpack"},

@@ -95,6 +95,12 @@ named_head named(const head_gradients<Hidden, Sum>& gradients) {
             {"gradient.bias", gradients.bias.view}};
 }
 
+/// True where the product takes a head's matrices.
+template <class Product, class Head, class Real>
+inline constexpr bool multiplies = true;
+template <class Product, class Hidden, class Weight, class Real>
+inline constexpr bool multiplies<Product, linear_head<Hidden, Weight>, Real> = matrix_product<Product, Hidden, Weight, Real>;
+
 template <class... Heads>
 struct logit_of_heads;
 template <class Hidden, class Weight>
@@ -270,6 +276,10 @@ private:
     loss_result run(const Student& student, const Teacher& teacher, const In& in, const Gradients& gradients,
                     std::span<std::byte> memory) const {
         using real = typename detail::logit_of_heads<Student, Teacher>::type;
+        static_assert(
+            detail::multiplies<Product, Student, real> && detail::multiplies<Product, Teacher, real>,
+            "distill: the product does not multiply matrices of these types: it has logits, to_hidden and to_weight for "
+            "hidden states, weights and sums of theirs");
         detail::call_checker checker;
         check(checker, student, teacher, in, gradients, memory);
         if (!checker.fine()) {
