@@ -281,7 +281,7 @@ private:
             "distill: the product does not multiply matrices of these types: it has logits, to_hidden and to_weight for "
             "hidden states, weights and sums of theirs");
         detail::call_checker checker;
-        check(checker, student, teacher, in, gradients, memory);
+        find_errors(checker, student, teacher, in, gradients, memory);
         if (!checker.fine()) {
             report_error(checker.error());
             return {.value = quiet_nan()};
@@ -298,8 +298,8 @@ private:
     }
 
     template <class Student, class Teacher, class In, class Gradients>
-    void check(detail::call_checker& checker, const Student& student, const Teacher& teacher, const In& in,
-               const Gradients& gradients, std::span<std::byte> memory) const {
+    void find_errors(detail::call_checker& checker, const Student& student, const Teacher& teacher, const In& in,
+                     const Gradients& gradients, std::span<std::byte> memory) const {
         using detail::named_head;
         const named_head of_student = detail::named(false, student), of_gradients = detail::named(gradients);
         detail::check_head(checker, of_student, nullptr);
