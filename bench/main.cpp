@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
     bench::add_rows();
     bench::add_threads();
     bench::add_fusion();
+    bench::add_heads();
     bench::add_math();
     bench::add_peers();
     benchmark::Initialize(&argc, argv);

@@ -177,6 +177,7 @@ void add_destinations();
 void add_rows();
 void add_threads();
 void add_fusion();
+void add_heads();
 void add_math();
 void add_peers();
 

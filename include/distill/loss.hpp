@@ -137,6 +137,17 @@ public:
         return run(in, detail::as_gradient<Student>(destination), no_rows{}, &before);
     }
 
+    /// The loss of rows whose logits stand in memory a window at a time (head/in_chunks.hpp): `windows(backend, call)` runs
+    /// the rows of the checked call and returns their sums. The batch's logits and the destination say types and shape.
+    template <class Student, class Teacher, class Destination, class Windows>
+    loss_result in_windows(const batch<Student, Teacher>& in, const Destination& destination, const Windows& windows) const {
+        if (const std::string error = error_of(in, row::no_gradient{}, no_rows{}); !error.empty()) {
+            report_error(error);
+            return {.value = quiet_nan()};
+        }
+        return reduced(call_of(in, destination, no_rows{}), [&](auto& call) { return windows(backend_, call); });
+    }
+
     /// On a device: the same calls, with the place of the result there as their last argument. They enqueue the work; every
     /// pointer is the device's.
     template <class Student, class Teacher>
@@ -186,16 +197,22 @@ private:
             report_error(error);
             return {.value = quiet_nan()};
         }
-        auto call = call_of(in, destination, row_losses);
-        const row_totals totals = call.weigher().totals();
-        call.denominator = totals.active_rows == 0 ? 0.0 : reduction_.denominator(totals);
-        const call::row_sums sums = [&] {
+        return reduced(call_of(in, destination, row_losses), [&](auto& call) {
             if constexpr (std::is_same_v<Before, std::nullptr_t>)
                 return backend_.run(call);
             else
                 return backend_.run(
-                    call::call_beside<std::remove_cvref_t<decltype(*before)>, decltype(call)>{*before, call});
-        }();
+                    call::call_beside<std::remove_cvref_t<decltype(*before)>, std::remove_cvref_t<decltype(call)>>{*before,
+                                                                                                                   call});
+        });
+    }
+
+    /// The result of a checked call whose rows `run_rows(call)` runs.
+    template <class Call, class RunRows>
+    loss_result reduced(Call call, const RunRows& run_rows) const {
+        const row_totals totals = call.weigher().totals();
+        call.denominator = totals.active_rows == 0 ? 0.0 : reduction_.denominator(totals);
+        const call::row_sums sums = run_rows(call);
         return call::result_of(sums, totals, call.denominator);
     }
 

@@ -5,53 +5,20 @@
 #include <distill/divergence/jensen_shannon.hpp>
 #include <distill/loss.hpp>
 
+#include <support/allocations.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
-#include <new>
+#include <memory>
 #include <thread>
 
-namespace {
-
-std::atomic<std::size_t> allocations{0}, largest_allocation{0};
-
-// Neither is inlined: g++ would see free() take what a replaced operator new gave.
-[[gnu::noinline]] void* allocate(std::size_t size, std::size_t alignment) {
-    ++allocations;
-    std::size_t largest = largest_allocation;
-    while (size > largest && !largest_allocation.compare_exchange_weak(largest, size)) {
-    }
-    void* memory = std::aligned_alloc(alignment, (std::max(size, std::size_t{1}) + alignment - 1) / alignment * alignment);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-
-[[gnu::noinline]] void release(void* memory) { std::free(memory); }
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
-void* operator new[](std::size_t size) { return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
-
 namespace conformance {
+
+using distill_test::allocations;
+using distill_test::largest_allocation;
 
 TEST_CASE("the program's own operator new counts") {
     const std::size_t before = allocations;

@@ -1,5 +1,7 @@
 // Without exceptions every check is still there: the handler receives the message, and the call answers NaN.
 #include <distill/distill.hpp>
+#include <distill/head/eigen_product.hpp>
+#include <distill/head/through_heads.hpp>
 #include <distill/interop/dlpack.hpp>
 #include <distill/interop/span.hpp>
 
@@ -105,6 +107,31 @@ void check_backend(const Backend& backend) {
 TEST_CASE("the handler receives the message, outputs stay untouched, and a good call works afterwards") {
     check_backend(distill::reference{});
     check_backend(distill::eigen{});
+}
+
+TEST_CASE("a call through heads that is refused writes nothing") {
+    const handling scope;
+    std::vector<float> h(5 * 2, 0.5f), w(3 * 2, 0.25f), dw(w.size(), 7.0f);
+    h[3] = 2.0f, w[1] = 1.0f;
+    const std::vector<std::int64_t> labels{0, 1, 2, 0, 1};
+    distill::linear_head<float> student{.hidden = {h.data(), 5, 2}, .weight = {w.data(), 3, 2}};
+    const distill::through_heads f{distill::loss{distill::cross_entropy{}, distill::eigen{}, distill::token_mean{}},
+                                   distill::eigen_product{}};
+    std::vector<std::byte> memory(f.workspace_bytes(student));
+    const distill::head_gradients<float> gradients{.weight = {dw.data(), 3, 2}};
+
+    // Found by the heads' check, and by the loss's.
+    CHECK(is_nan(f(student, distill::batch<float>{}, gradients, std::span(memory).first(10)).value));
+    CHECK(received.starts_with("distill: the workspace has 10 bytes, this call needs "));
+    CHECK(is_nan(f(student, distill::batch<float>{}, gradients, memory).value));
+    CHECK(received == "distill: cross_entropy needs batch.labels, which is empty");
+    CHECK(calls == 2);
+    CHECK(dw == std::vector<float>(w.size(), 7.0f));
+
+    const auto good = f(student, distill::batch<float>{.labels = labels}, gradients, memory);
+    CHECK(calls == 2);
+    CHECK(good.active_rows == 5);
+    CHECK(dw != std::vector<float>(w.size(), 7.0f));
 }
 
 TEST_CASE("a row that is not finite is no error") {

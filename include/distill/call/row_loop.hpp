@@ -33,11 +33,19 @@ DISTILL_INLINE constexpr void fill_row(const Team& team, Element* row, std::ptrd
     team.outlined(row_filling<Team, Element>{team, row, count, value});
 }
 
-/// A row of the batch, as the row program reads it.
-template <class Batch, class Caps>
-DISTILL_OUTLINED constexpr auto read_row(const Batch& in, const Caps& caps, std::ptrdiff_t row) {
-    const auto student = row::student_row(caps, in.student.row(row));
-    const auto teacher = row::teacher_row(caps, in.teacher.absent() ? nullptr : in.teacher.row(row));
+/// Where a row's logits stand, and where its gradient goes. Teacher and gradient are null where there is none.
+template <class Student, class Teacher, class Gradient>
+struct row_place {
+    const Student* student;
+    const Teacher* teacher;
+    Gradient* gradient;
+};
+
+/// A row of the batch, as the row program reads it: its logits from their place, everything else from the batch.
+template <class Batch, class Caps, class Place>
+DISTILL_OUTLINED constexpr auto read_row(const Batch& in, const Caps& caps, std::ptrdiff_t row, const Place& place) {
+    const auto student = row::student_row(caps, place.student);
+    const auto teacher = row::teacher_row(caps, place.teacher);
     row::row_input<std::remove_const_t<decltype(student)>, std::remove_const_t<decltype(teacher)>> input{
         .student = student, .teacher = teacher, .vocabulary = in.student.vocabulary, .index = row};
     if (!in.tokens.empty()) input.sampled_token = in.tokens[row];
@@ -76,43 +84,60 @@ DISTILL_INLINE constexpr void fill_padding(const Team& team, const Call& call, s
     }
 }
 
-template <class Team, class Call>
-DISTILL_INLINE constexpr row::row_outcome run_row(const Team& team, const Call& call, std::ptrdiff_t row, double own_weight,
-                                                  double weight, double denominator);
+template <class Team, class Call, class Place>
+DISTILL_INLINE constexpr row::row_outcome run_active_row(const Team& team, const Call& call, std::ptrdiff_t row,
+                                                         const Place& place, double weight, double denominator);
 
-/// One row of a call, in double.
-template <class Call>
-DISTILL_OUTLINED constexpr row::row_outcome run_row_in_double(const Call& call, std::ptrdiff_t row, double own_weight,
+/// As run_active_row, in double.
+template <class Call, class Place>
+DISTILL_OUTLINED constexpr row::row_outcome run_row_in_double(const Call& call, std::ptrdiff_t row, const Place& place,
                                                               double weight, double denominator) {
-    return run_row(row::single_lane{}, call, row, own_weight, weight, denominator);
+    return run_active_row(row::single_lane{}, call, row, place, weight, denominator);
 }
 
-/// One row of a call, of a given weight before the denominator. A masked row is not read; a row that is not finite becomes
-/// NaN.
+/// A row of a call that is not masked, at a row_place, of a given weight before the denominator. A row that is not finite
+/// becomes NaN.
+template <class Team, class Call, class Place>
+DISTILL_INLINE constexpr row::row_outcome run_active_row(const Team& team, const Call& call, std::ptrdiff_t row,
+                                                         const Place& place, double weight, double denominator) {
+    row::row_outcome outcome;
+    const auto input = read_row(call.in, call.caps, row, place);
+    using destination = std::conditional_t<Call::writes, row::row_gradient<typename Call::gradient_type>, row::no_gradient>;
+    using program_type = row::row_program<Team, typename Call::objective_type, decltype(input.student),
+                                          decltype(input.teacher), destination>;
+    program_type program(team, call.objective, call.temperatures, input);
+    program.set_scan(program.scan());
+    if constexpr (program_type::may_exceed_float)
+        if (program.exceeds_float()) return run_row_in_double(call, row, place, weight, denominator);
+    if constexpr (Call::writes) {
+        outcome = program(destination{place.gradient, weight / denominator, call.destination.adds});
+        if (!outcome.finite) {
+            team.synchronize();
+            fill_row(team, place.gradient, call.in.student.vocabulary, quiet_nan());
+        }
+    } else {
+        outcome = program(row::no_gradient{});
+    }
+    return outcome;
+}
+
+/// The place of a row in the batch and in the destination.
+template <class Call>
+constexpr auto place_of(const Call& call, std::ptrdiff_t row) {
+    row_place<typename Call::student_type, typename Call::teacher_type, typename Call::gradient_type> place{
+        call.in.student.row(row), call.in.teacher.absent() ? nullptr : call.in.teacher.row(row), nullptr};
+    if constexpr (Call::writes) place.gradient = call.destination.view.row(row);
+    return place;
+}
+
+/// One row of a call, of a given weight before the denominator. A masked row is not read.
 template <class Team, class Call>
 DISTILL_INLINE constexpr row::row_outcome run_row(const Team& team, const Call& call, std::ptrdiff_t row, double own_weight,
                                                   double weight, double denominator) {
     row::row_outcome outcome;
     // A weight may underflow in its sequence's factor: the row is masked by its own weight alone.
     if (own_weight != 0.0) {
-        const auto input = read_row(call.in, call.caps, row);
-        using destination =
-            std::conditional_t<Call::writes, row::row_gradient<typename Call::gradient_type>, row::no_gradient>;
-        using program_type = row::row_program<Team, typename Call::objective_type, decltype(input.student),
-                                              decltype(input.teacher), destination>;
-        program_type program(team, call.objective, call.temperatures, input);
-        program.set_scan(program.scan());
-        if constexpr (program_type::may_exceed_float)
-            if (program.exceeds_float()) return run_row_in_double(call, row, own_weight, weight, denominator);
-        if constexpr (Call::writes) {
-            outcome = program(destination{call.destination.view.row(row), weight / denominator, call.destination.adds});
-            if (!outcome.finite) {
-                team.synchronize();
-                fill_gradient(team, call, row, quiet_nan());
-            }
-        } else {
-            outcome = program(row::no_gradient{});
-        }
+        outcome = run_active_row(team, call, row, place_of(call, row), weight, denominator);
     } else if constexpr (Call::writes) {
         if (!call.destination.adds) fill_gradient(team, call, row, 0.0);
     }

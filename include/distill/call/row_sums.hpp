@@ -1,6 +1,7 @@
 /// What rows add up to, and the blocks in which they are added.
 #pragma once
 
+#include <distill/core/config.hpp>
 #include <distill/core/number.hpp>
 #include <distill/core/reduction.hpp>
 #include <distill/core/result.hpp>
@@ -28,8 +29,9 @@ struct row_sums {
 /// the sum might leave the range of double although the mean does not.
 constexpr double unit_of_weights(double denominator) { return row::unit_beyond(denominator, 0x1p-500, 0x1p500); }
 
-/// A row's part of the totals, of a given weight before the denominator.
-constexpr row_sums sums_of_row(const row::row_outcome& outcome, double weight, double denominator) {
+/// A row's part of the totals, of a given weight before the denominator. Not inlined: no compiler fuses the product with the
+/// sum that follows, so losses that were kept and are summed later have the same bits.
+DISTILL_OUTLINED constexpr row_sums sums_of_row(const row::row_outcome& outcome, double weight, double denominator) {
     if (!outcome.finite) return {.nonfinite_rows = 1};
     return {weight / unit_of_weights(denominator) * outcome.loss, 0, outcome.clipped ? 1 : 0, outcome.guarded ? 1 : 0};
 }
