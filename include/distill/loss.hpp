@@ -137,6 +137,12 @@ public:
         return run(in, detail::as_gradient<Student>(destination), no_rows{}, &before);
     }
 
+    /// The same loss with another reduction.
+    template <class Other>
+    [[nodiscard]] constexpr loss<Objective, Backend, Other, Caps> reduced_by(Other reduction) const {
+        return {objective_, backend_, std::move(reduction), temperature_, caps_};
+    }
+
     /// On a device: the same calls, with the place of the result there as their last argument. They enqueue the work; every
     /// pointer is the device's.
     template <class Student, class Teacher>
