@@ -10,3 +10,18 @@ skip() {
     echo "skipped: $*"
     exit 77
 }
+
+# virtual_environment NAME PACKAGE...: prints a Python that has these packages, and fails where it cannot be made. It is made once, in
+# the cache, under a name that says what is in it.
+virtual_environment() {
+    local name=$1 home
+    shift
+    home=$cache/$name-$(printf '%s\n' "$@" | sha256sum | cut -c 1-12)-$(python3 -c 'import sys; print(sys.implementation.cache_tag)')
+    mkdir -p "$home"
+    (
+        flock 9
+        [ -e "$home/complete" ] || { python3 -m venv --clear "$home/python" &&
+            "$home/python/bin/pip" install --no-input --disable-pip-version-check "$@" && touch "$home/complete"; }
+    ) 9>"$home/lock" >"$home/install.log" 2>&1 || { tail -n 1 "$home/install.log" >&2; return 1; }
+    echo "$home/python/bin/python"
+}
