@@ -148,6 +148,12 @@ public:
         return reduced(call_of(in, destination, no_rows{}), [&](auto& call) { return windows(backend_, call); });
     }
 
+    /// The same loss with another reduction.
+    template <class Other>
+    [[nodiscard]] constexpr loss<Objective, Backend, Other, Caps> reduced_by(Other reduction) const {
+        return {objective_, backend_, std::move(reduction), temperature_, caps_};
+    }
+
     /// On a device: the same calls, with the place of the result there as their last argument. They enqueue the work; every
     /// pointer is the device's.
     template <class Student, class Teacher>

@@ -51,6 +51,7 @@ OTHERS = {
     "interop/eigen.hpp": {"Eigen"},
     "interop/xtensor.hpp": {"xtensor", "xtl"},
     "interop/dlpack.hpp": {"dlpack"},
+    "interop/torch.hpp": {"ATen", "torch"},
 }
 
 # The headers that name a processor: the choice among them, their own, and the names of their flags.

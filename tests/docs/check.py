@@ -2,13 +2,14 @@
 
 usage: check.py REPOSITORY
 
-* A ```cpp block of README.md or docs/**/*.md is a whole example, or a run of consecutive lines of one (leading spaces apart).
+* A ```cpp block of README.md or docs/**/*.md is a whole example, or a run of consecutive lines of one (leading spaces apart). The
+  programs of tests/hosts/ are examples too; a ```python block is of one of theirs.
 * A ``` block without a language is a run of consecutive lines of a file in examples/expected/.
 * Code in a table's column `write` is a part of a line of an example.
 * A link leads to a file that exists and to a heading that it has; every page of docs/ is reached from docs/README.md.
 * docs/errors.md has every message of the headers, and no other.
 * docs/objectives.md has a table's row for every term, composition and reduction, which is called as its header is.
-* A ```cmake block is a run of consecutive lines of the CMakeLists.txt of a project in tests/package/.
+* A ```cmake block is a run of consecutive lines of the CMakeLists.txt of a project in tests/package/ or tests/hosts/.
 """
 
 import re
@@ -50,14 +51,18 @@ def is_run_of(block, lines) -> bool:
 
 
 def strange_blocks(root: Path, pages):
-    examples = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/**/*.[ch]*"))]
-    outputs = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("examples/expected/*.txt"))]
-    consumers = [path.read_text(encoding="utf-8").splitlines() for path in sorted(root.glob("tests/package/*/CMakeLists.txt"))]
-    known = {"cpp": (examples, "no example has this code"), "": (outputs, "no example prints this"),
-             "cmake": (consumers, "no project in tests/package has this")}
+    def lines_of(*patterns):
+        return [path.read_text(encoding="utf-8").splitlines() for pattern in patterns for path in sorted(root.glob(pattern))]
+
+    examples = lines_of("examples/**/*.[ch]*", "tests/hosts/**/*.[ch]pp")
+    known = {"cpp": (examples, "no example has this code"),
+             "python": (lines_of("tests/hosts/**/*.py"), "no program of tests/hosts has this code"),
+             "": (lines_of("examples/expected/*.txt"), "no example prints this"),
+             "cmake": (lines_of("tests/package/*/CMakeLists.txt", "tests/hosts/*/CMakeLists.txt"),
+                       "no project in tests/package or tests/hosts has this")}
     for page, text in pages.items():
         for line, code in to_write(text):
-            if not any(code in written for example in examples for written in example):
+            if not any(code in written for example in [*examples, *known["python"][0]] for written in example):
                 yield f"{page.relative_to(root)}:{line}: no example has this code: {code}"
         for line, language, block in blocks(text):
             sources, sentence = known.get(language, (None, None))

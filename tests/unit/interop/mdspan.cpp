@@ -52,8 +52,8 @@ TEST_CASE("a batch of sequences is its rows where batch and time run as one axis
     check_view(view_of(strided<double, 3>{memory.data(), {1, 5, 10}, {7, 12, 1}}), memory.data(), 5, 10, 12);
     check_view(view_of(strided<double, 3>{memory.data(), {4, 1, 10}, {30, 7, 1}}), memory.data(), 4, 10, 30);
     CHECK(refusal([&] { return view_of(strided<double, 3>{memory.data(), {2, 4, 10}, {60, 12, 1}}); }) ==
-          "distill: an mdspan of logits has a batch stride of 60, expected 48, with which batch and time are one axis of "
-          "rows");
+          "distill: an mdspan of logits has a leading stride of 60, expected 48, with which the leading dimensions are "
+          "one axis of rows");
 }
 
 TEST_CASE("what is no matrix of contiguous rows is refused") {
@@ -78,10 +78,10 @@ TEST_CASE("per-row numbers are borrowed in either width, of rows or of batch and
     check_values<row_indices>(values_of(strided<const std::int64_t, 2>{labels.data(), {2, 3}, {3, 1}}), labels.data(), 6);
     CHECK(refusal([&] { return values_of(strided<float, 1>{weights.data(), {3}, {2}}); }) ==
           "distill: an mdspan of per-row numbers has a stride of 2, expected 1");
-    CHECK(refusal([&] { return values_of(strided<std::int32_t, 2>{tokens.data(), {2, 2}, {3, 1}}); }) ==
-          "distill: an mdspan of per-row numbers has a batch stride of 3, expected 2, with which batch and time are one "
-          "axis of "
-          "rows");
+    CHECK(
+        refusal([&] { return values_of(strided<std::int32_t, 2>{tokens.data(), {2, 2}, {3, 1}}); }) ==
+        "distill: an mdspan of per-row numbers has a leading stride of 3, expected 2, with which the leading dimensions are "
+        "one axis of rows");
 }
 
 #if defined(__cpp_lib_mdspan)

@@ -36,7 +36,8 @@ TEST_CASE("a shape may be braced, and batch and time become rows") {
     check_view(view_of(memory, {2, 5, 4}, {30, 6, 1}), memory.data(), 10, 4, 6);
     check_view(view_of(std::as_const(memory), {2, 1, 4}, {30, 6, 1}), std::as_const(memory).data(), 2, 4, 30);
     CHECK(refusal([&] { return view_of(memory, {2, 4, 6}, {30, 6, 1}); }) ==
-          "distill: a span of logits has a batch stride of 30, expected 24, with which batch and time are one axis of rows");
+          "distill: a span of logits has a leading stride of 30, expected 24, with which the leading dimensions are one "
+          "axis of rows");
     CHECK(refusal([&] { return view_of(memory, {5, 6}, {12, 2}); }) ==
           "distill: a span of logits has an inner stride of 2, expected 1");
 }

@@ -87,14 +87,15 @@ TEST_CASE("a batch of sequences is its rows where batch and time run as one axis
     check_view(view_of(xt::view(tensor, xt::all(), 4, xt::all())), tensor.data() + 24, 2, 6, 30);
     check_view(view_of(xt::view(tensor, xt::all(), xt::range(2, 3), xt::all())), tensor.data() + 12, 2, 6, 30);
     CHECK(refusal([&] { return view_of(xt::view(tensor, xt::all(), xt::range(0, 4), xt::all())); }) ==
-          "distill: an xtensor of logits has a batch stride of 30, expected 24, with which batch and time are one axis of "
-          "rows");
+          "distill: an xtensor of logits has a leading stride of 30, expected 24, with which the leading dimensions are one "
+          "axis of rows");
 }
 
 TEST_CASE("what is no row-major matrix of contiguous rows is refused") {
-    xt::xarray<float> block = xt::xarray<float>::from_shape({2, 3, 4, 1}), line = xt::xarray<float>::from_shape({7});
-    const std::string expected = " dimensions, expected 2, [rows, vocabulary], or 3, [batch, time, vocabulary]";
-    CHECK(refusal([&] { return view_of(block); }) == "distill: an xtensor of logits has 4" + expected);
+    xt::xarray<float> block = xt::xarray<float>::from_shape({1, 1, 1, 1, 1, 2, 3, 4, 1}),
+                      line = xt::xarray<float>::from_shape({7});
+    const std::string expected = " dimensions, expected 2 to 8, the last one the vocabulary";
+    CHECK(refusal([&] { return view_of(block); }) == "distill: an xtensor of logits has 9" + expected);
     CHECK(refusal([&] { return view_of(line); }) == "distill: an xtensor of logits has 1" + expected);
     std::vector<float> memory(60);
     const std::array<std::size_t, 2> shape{5, 6};
@@ -121,11 +122,11 @@ TEST_CASE("per-row numbers are borrowed in either width, of rows or of batch and
     check_values<row_indices>(values_of(xt::row(labels, 1)), labels.data() + 3, 3);
 
     const std::string of = "distill: an xtensor of per-row numbers has ";
-    xt::xarray<double> cube = xt::xarray<double>::from_shape({2, 3, 4});
-    CHECK(refusal([&] { return values_of(cube); }) == of + "3 dimensions, expected 1, [rows], or 2, [batch, time]");
+    xt::xarray<double> cube = xt::xarray<double>::from_shape({1, 1, 1, 1, 1, 1, 2, 3, 4});
+    CHECK(refusal([&] { return values_of(cube); }) == of + "9 dimensions, expected 1 to 8");
     CHECK(refusal([&] { return values_of(xt::col(labels, 1)); }) == of + "a stride of 3, expected 1");
     CHECK(refusal([&] { return values_of(xt::view(labels, xt::all(), xt::range(0, 2))); }) ==
-          of + "a batch stride of 3, expected 2, with which batch and time are one axis of rows");
+          of + "a leading stride of 3, expected 2, with which the leading dimensions are one axis of rows");
     std::vector<double> memory(10);
     const std::array<std::size_t, 1> shape{5};
     const std::array<std::ptrdiff_t, 1> every_other{2};

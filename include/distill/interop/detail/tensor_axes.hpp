@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,14 +22,21 @@ struct tensor_axis {
     std::ptrdiff_t stride = 1;
 };
 
-/// The axes of a tensor, outermost first. Of more than three none is kept: such a tensor is refused.
+/// The most axes that a tensor may have.
+inline constexpr std::ptrdiff_t largest_rank = 8;
+
+/// The axes of a tensor, outermost first. Of more than largest_rank none is kept: such a tensor is refused.
 struct tensor_axes {
     std::ptrdiff_t rank = 0;
-    std::array<tensor_axis, 3> axis{};
+    std::array<tensor_axis, static_cast<std::size_t>(largest_rank)> axis{};
 
     /// How many of them are kept.
     [[nodiscard]] constexpr std::size_t kept() const noexcept {
-        return rank >= 0 && rank <= 3 ? static_cast<std::size_t>(rank) : 0;
+        return rank >= 0 && rank <= largest_rank ? static_cast<std::size_t>(rank) : 0;
+    }
+    /// The first `count` of them.
+    [[nodiscard]] constexpr std::span<const tensor_axis> first(std::size_t count) const noexcept {
+        return std::span(axis).first(count);
     }
 };
 
@@ -89,8 +97,8 @@ inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis col
     if (rows > most / stride) return refuse({"has more elements than memory can hold"});
     if (const std::ptrdiff_t expected = inner.length * stride;
         outer.length > 1 && inner.length > 1 && outer.stride != expected)
-        return refuse({"has a batch stride of ", outer.stride, ", expected ", expected,
-                       ", with which batch and time are one axis of rows"});
+        return refuse({"has a leading stride of ", outer.stride, ", expected ", expected,
+                       ", with which the leading dimensions are one axis of rows"});
 
     const std::ptrdiff_t needed = (rows - 1) * stride + columns.length;
     if (memory.elements >= 0 && memory.elements < needed)
@@ -104,36 +112,70 @@ inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis col
     return {rows, columns.length, stride, {}};
 }
 
-/// The view of a tensor [rows, vocabulary] or [batch, time, vocabulary]; `name` begins the sentence that refuses another.
+/// [leading..., columns] as rows: any number of leading axes.
+inline tensor_rows rows_of(std::span<const tensor_axis> leading, tensor_axis columns, const tensor_memory& memory) {
+    constexpr std::ptrdiff_t most = (std::numeric_limits<std::ptrdiff_t>::max)();
+    bool empty = columns.length == 0;
+    for (const tensor_axis& axis : leading) {
+        if (axis.length < 0) return rows_of(tensor_axis{}, axis, columns, memory);
+        empty = empty || axis.length == 0;
+    }
+    // Axes that run as one are one; the first that does not is the outer one, which is refused.
+    tensor_axis outer, inner;
+    for (std::size_t i = leading.size(); i-- > 0 && outer.length == 1;) {
+        const tensor_axis axis = leading[i];
+        if (axis.length == 1) continue;
+        if (inner.length == 1) {
+            inner = axis;
+        } else if (empty ||
+                   (inner.stride > 0 && axis.stride % inner.stride == 0 && axis.stride / inner.stride == inner.length)) {
+            if (axis.length > 1 && inner.length > most / axis.length)
+                return {.problem = "has more elements than memory can hold"};
+            inner.length *= axis.length;
+        } else {
+            outer = axis;
+        }
+    }
+    return rows_of(outer, inner, columns, memory);
+}
+
+/// A tensor [..., vocabulary] as rows.
+inline tensor_rows rows_of_logits(const tensor_axes& axes, const tensor_memory& memory) {
+    if (axes.kept() < 2)
+        return {.problem = sentence(
+                    {"has ", axes.rank, " dimensions, expected 2 to ", largest_rank, ", the last one the vocabulary"})};
+    return rows_of(axes.first(axes.kept() - 1), axes.axis[axes.kept() - 1], memory);
+}
+
+/// A tensor of one number per row as rows of one column each.
+inline tensor_rows rows_of_numbers(const tensor_axes& axes, const tensor_memory& memory) {
+    if (axes.kept() < 1) return {.problem = sentence({"has ", axes.rank, " dimensions, expected 1 to ", largest_rank})};
+    tensor_rows found = rows_of(axes.first(axes.kept()), tensor_axis{}, memory);
+    if (found.problem.empty() && found.rows > 1 && found.stride != 1)
+        found.problem = sentence({"has a stride of ", found.stride, ", expected 1"});
+    return found;
+}
+
+/// The view of a tensor [rows, vocabulary] or [batch, time, vocabulary], or with more leading axes; `name` begins the
+/// sentence that refuses another.
 template <class Element>
 logits_view<Element> logits_of(std::string_view name, Element* data, const tensor_axes& axes, std::ptrdiff_t elements = -1) {
-    const auto refuse = [&](sentence_parts problem) {
-        report_error({name, " of logits ", sentence(problem)});
-        return logits_view<Element>{};
-    };
-    if (axes.rank != 2 && axes.rank != 3)
-        return refuse({"has ", axes.rank, " dimensions, expected 2, [rows, vocabulary], or 3, [batch, time, vocabulary]"});
-    const bool batched = axes.rank == 3;
-    const tensor_rows found = rows_of(batched ? axes.axis[0] : tensor_axis{}, axes.axis[batched ? 1 : 0],
-                                      axes.axis[batched ? 2 : 1], {data, sizeof(Element), alignof(Element), elements});
-    if (!found.problem.empty()) return refuse({found.problem});
+    const tensor_rows found = rows_of_logits(axes, {data, sizeof(Element), alignof(Element), elements});
+    if (!found.problem.empty()) {
+        report_error({name, " of logits ", found.problem});
+        return {};
+    }
     return logits_view<Element>(data, found.rows, found.columns, found.stride);
 }
 
 /// The contiguous numbers of a tensor [rows] or [batch, time] as an Array: row_values or row_indices.
 template <class Array, class Element>
 Array numbers_of(std::string_view name, const Element* data, const tensor_axes& axes) {
-    const auto refuse = [&](sentence_parts problem) {
-        report_error({name, " of per-row numbers ", sentence(problem)});
-        return Array{};
-    };
-    if (axes.rank != 1 && axes.rank != 2)
-        return refuse({"has ", axes.rank, " dimensions, expected 1, [rows], or 2, [batch, time]"});
-    const bool batched = axes.rank == 2;
-    const tensor_rows found = rows_of(batched ? axes.axis[0] : tensor_axis{}, axes.axis[batched ? 1 : 0], tensor_axis{},
-                                      {data, sizeof(Element), alignof(Element)});
-    if (!found.problem.empty()) return refuse({found.problem});
-    if (found.rows > 1 && found.stride != 1) return refuse({"has a stride of ", found.stride, ", expected 1"});
+    const tensor_rows found = rows_of_numbers(axes, {data, sizeof(Element), alignof(Element)});
+    if (!found.problem.empty()) {
+        report_error({name, " of per-row numbers ", found.problem});
+        return {};
+    }
     return Array(data, found.rows);
 }
 

@@ -4,8 +4,12 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
+#include <random>
+#include <span>
 #include <string>
+#include <vector>
 
 using distill::detail::axes_of, distill::detail::compact_axes, distill::detail::rows_of, distill::detail::tensor_axis,
     distill::detail::tensor_memory, distill::detail::tensor_rows;
@@ -59,6 +63,49 @@ TEST_CASE("a tensor is rows exactly where a matrix has every entry at its place"
     CHECK(accepted > 0);
 }
 
+TEST_CASE("any number of leading axes are rows exactly where a matrix has every entry at its place") {
+    std::mt19937 random(20);
+    const auto draw = [&](std::initializer_list<std::ptrdiff_t> from) { return from.begin()[random() % from.size()]; };
+    int accepted = 0, wrong = 0;
+    for (int round = 0; round < 20000; ++round) {
+        // Strides as a compact tensor has them, some of them spoilt.
+        std::vector<tensor_axis> axes(2 + random() % 4);
+        std::ptrdiff_t stride = 1;
+        for (std::size_t i = axes.size(); i-- > 0;) {
+            axes[i] = {draw({1, 1, 2, 3}), random() % 8 == 0 ? draw({-1, 0, 1, 2, 7}) : stride};
+            stride = (axes[i].length * stride) + (i + 1 == axes.size() ? draw({0, 0, 2}) : 0);
+        }
+        const std::span<const tensor_axis> leading = std::span(axes).first(axes.size() - 1);
+        const tensor_axis columns = axes.back();
+        std::ptrdiff_t rows = 1;
+        for (const tensor_axis& axis : leading) rows *= axis.length;
+        // Where the entries of a row stand, row by row.
+        std::vector<std::ptrdiff_t> place(static_cast<std::size_t>(rows), 0);
+        for (std::ptrdiff_t row = 0; row < rows; ++row)
+            for (std::ptrdiff_t rest = row, i = std::ssize(leading); i-- > 0;) {
+                const tensor_axis& axis = leading[static_cast<std::size_t>(i)];
+                place[static_cast<std::size_t>(row)] += rest % axis.length * axis.stride;
+                rest /= axis.length;
+            }
+        const auto has = [&](std::ptrdiff_t of_rows) {
+            for (std::ptrdiff_t row = 0; row < rows; ++row)
+                if (place[static_cast<std::size_t>(row)] != row * of_rows) return false;
+            return columns.length == 1 || columns.stride == 1;
+        };
+        const tensor_rows found = rows_of(leading, columns, somewhere);
+        if (found.problem.empty()) {
+            ++accepted;
+            wrong +=
+                found.rows != rows || found.columns != columns.length || found.stride < columns.length || !has(found.stride);
+        } else {
+            for (std::ptrdiff_t of_rows = columns.length; of_rows <= 300; ++of_rows) wrong += has(of_rows);
+        }
+    }
+    CHECK(wrong == 0);
+    CHECK(accepted > 5000);
+    CHECK(accepted < 19000);
+}
+
 TEST_CASE("a tensor without entries has its rows, wherever it stands") {
     for (const tensor_memory& memory : {somewhere, tensor_memory{}}) {
         CHECK(rows_of({2, 0}, {0, 7}, {4, 1}, memory).rows == 0);
@@ -95,7 +142,7 @@ TEST_CASE("memory that is too short, missing or misaligned is refused") {
     CHECK(problem({reinterpret_cast<const char*>(&entry) + 1, 4, 4}) == "is not aligned to its element type");
 }
 
-TEST_CASE("the axes of a compact tensor end in a stride of 1, and a tensor of more than three axes has none") {
+TEST_CASE("the axes of a compact tensor end in a stride of 1, and a tensor of more than eight axes has none") {
     const int shape[] = {5, 3, 4, 2};
     const auto length = [&](std::size_t i) { return shape[i]; };
     const auto cube = compact_axes(3, length);
@@ -103,7 +150,7 @@ TEST_CASE("the axes of a compact tensor end in a stride of 1, and a tensor of mo
     CHECK(cube.axis[0].stride == 12);
     CHECK(cube.axis[1].stride == 4);
     CHECK(cube.axis[2].stride == 1);
-    for (const std::ptrdiff_t rank : {-1, 4}) {
+    for (const std::ptrdiff_t rank : {-1, 9}) {
         CHECK(compact_axes(rank, length).rank == rank);
         CHECK(compact_axes(rank, length).kept() == 0);
         CHECK(axes_of(rank, length, length).kept() == 0);
