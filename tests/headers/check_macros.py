@@ -17,12 +17,14 @@ INCLUDE = re.compile(r"^\s*#\s*include\s*[<\"]([^>\"]+)[>\"]", re.MULTILINE)
 DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.MULTILINE)
 PREFIX = "DISTILL_"
 OF_HOSTS = {"distill/interop/torch.hpp"}  # their own headers are not on every machine: read as text
+OF_PROCESSOR = {"arm_neon.h": "defined(__aarch64__)"}
 
 
 def macros_after(headers, command):
     """{name: definition} of the macros that stand after the headers were included."""
-    # A processor's header is on that processor alone.
-    text = "".join(f"#if __has_include(<{header}>)\n#include <{header}>\n#endif\n" for header in headers)
+    # clang has a processor's header on every other one too, where it does not compile.
+    text = "".join(f"#if __has_include(<{header}>) && {OF_PROCESSOR.get(header, 1)}\n#include <{header}>\n#endif\n"
+                   for header in headers)
     output = subprocess.run([*command, "-dM", "-E", "-x", "c++", "-"], input=text, stdout=subprocess.PIPE, text=True,
                             check=True)
     macros = {}

@@ -131,9 +131,10 @@ TEST_CASE("a term that writes a power as exp(a log p) is finite on masked entrie
 
 TEST_CASE("alpha_beta is right at entries that one side masks, an exponent of 0 or near it included") {
     auto random = engine("extremes: alpha_beta");
-    for (const auto& [a, b] :
+    for (const auto& exponents :
          {std::pair{0.0, 0.7}, {0.0, 1.0}, {0.7, 0.0}, {1.0, 0.0}, {1e-6, 0.7}, {0.7, 1e-6}, {0.2, 0.7}})
         for (const bool student : {true, false}) {
+            const double a = exponents.first, b = exponents.second;
             if ((student ? b : a) == 0.0) continue;  // infinite there, in mathematics
             CAPTURE(a);
             CAPTURE(b);
@@ -167,8 +168,9 @@ TEST_CASE("alpha_beta's pull on a token that the student lacks keeps its digits"
 TEST_CASE(
     "the reverse KL of a teacher that masks much or is sure of one token has the right gradient, from 1 to a million") {
     auto random = engine("extremes: clamped");
-    for (const auto& [vocabulary, step] : {std::pair{40u, 2u}, {5000u, 2u}, {40u, 40u}, {5000u, 5000u}})
+    for (const auto& place : {std::pair{40u, 2u}, {5000u, 2u}, {40u, 40u}, {5000u, 5000u}})
         for (const double depth : {10.0, 300.0, 1e4, 65504.0, 3e6, std::numeric_limits<double>::infinity()}) {
+            const unsigned vocabulary = place.first, step = place.second;
             CAPTURE(vocabulary);
             CAPTURE(step);
             CAPTURE(depth);

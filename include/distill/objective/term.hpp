@@ -209,6 +209,13 @@ constexpr auto with_each_term(objective<Groups...> o, const Change& change) {
     return o;
 }
 
+/// A number on the right of an objective. It is a class, since clang before 16 substitutes A = double into an operator's
+/// declaration before it looks at the constraint, and two numbers have no operator of ours.
+struct number_beside {
+    double value;
+    constexpr number_beside(double x) noexcept : value(x) {}  // NOLINT(google-explicit-constructor)
+};
+
 }  // namespace detail
 
 /// The sum of two objectives. Terms at the same temperature share their exponentials.
@@ -226,13 +233,13 @@ template <composable A>
 }
 
 template <composable A>
-[[nodiscard]] constexpr auto operator*(const A& a, double factor) {
-    return factor * a;
+[[nodiscard]] constexpr auto operator*(const A& a, detail::number_beside factor) {
+    return factor.value * a;
 }
 
 template <composable A>
-[[nodiscard]] constexpr auto operator/(const A& a, double divisor) {
-    return detail::with_each_term(as_objective(a), [&](auto& t) { t.weight /= divisor; });
+[[nodiscard]] constexpr auto operator/(const A& a, detail::number_beside divisor) {
+    return detail::with_each_term(as_objective(a), [&](auto& t) { t.weight /= divisor.value; });
 }
 
 template <composable A>
