@@ -5,10 +5,14 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
+#include <filesystem>
 #include <span>
 #include <string_view>
 #include <thread>
 
+#include "peers/child.hpp"
+#include "peers/peer.hpp"
 #include "workload.hpp"
 
 #if defined(DISTILL_BENCH_CBLAS)
@@ -64,6 +68,11 @@ struct openblas {
 struct shape {
     std::size_t rows, vocabulary, width;
 };
+
+std::string in_words(const shape& s) {
+    return std::to_string(s.rows) + " x " + std::to_string(s.vocabulary) + " x " + std::to_string(s.width);
+}
+std::string threads_in_words(unsigned threads) { return threads == 1 ? "one thread" : std::to_string(threads) + " threads"; }
 
 // Hidden states, weights and gradients of a shape. Student and teacher have one width.
 struct heads {
@@ -130,8 +139,7 @@ yardstick products_alone(const shape& s, const Product& product) {
 template <class Backend, class Product>
 void add_shape(const std::string& name, const shape& s, const Backend& backend, const Product& product) {
     const distill::loss loss{distill::forward_kl{}, backend, distill::token_mean{}};
-    const std::string of = "heads/" + name + ", " + std::to_string(s.rows) + " x " + std::to_string(s.vocabulary) + " x " +
-                           std::to_string(s.width);
+    const std::string of = "heads/" + name + ", " + in_words(s);
     add(of + ", in chunks", [=] {
         static_cast<void>(heads::shared(s));
         return std::pair(products_alone(s, product), [=] {
@@ -156,6 +164,26 @@ void add_shape(const std::string& name, const shape& s, const Backend& backend, 
     });
 }
 
+// Another process, with tensors of its own of the same shape.
+template <class Product>
+void add_pytorch(const std::string& way, const shape& s, unsigned threads, const Product& product) {
+    const std::string name = "heads/PyTorch, " + way + ", " + threads_in_words(threads) + ", " + in_words(s);
+    benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+        try {
+            child python({std::getenv("DISTILL_BENCH_PYTHON"),
+                          (std::filesystem::path(DISTILL_BENCH_PYTORCH).parent_path() / "heads.py").string()},
+                         {});
+            python.read();
+            python.ask("shape " + std::to_string(s.rows) + " " + std::to_string(s.vocabulary) + " " +
+                       std::to_string(s.width) + " " + std::to_string(threads));
+            state.counters["peak MB"] = std::stod(python.ask("peak " + way));
+            measure(state, products_alone(s, product), [&] { python.ask("run " + way); });
+        } catch (const std::exception& failure) {
+            state.SkipWithError(failure.what());
+        }
+    })->UseManualTime();
+}
+
 }  // namespace
 
 // One shape, unless DISTILL_BENCH_HEADS=all: the largest takes minutes a call, and 5 GB with all logits in memory.
@@ -168,11 +196,14 @@ void add_heads() {
                 for (const std::size_t width : {576, 2048}) {
                     if (!all && (rows > 512 || vocabulary > 49152 || width > 576)) continue;
                     const shape s{rows, vocabulary, width};
-                    const std::string of_threads = threads == 1 ? "one thread" : std::to_string(threads) + " threads";
+                    const std::string of_threads = threads_in_words(threads);
                     const distill::eigen backend{on_threads{threads}};
                     add_shape("Eigen, " + of_threads, s, backend, distill::eigen_product{on_threads{threads}});
 #if defined(DISTILL_BENCH_CBLAS)
-                    add_shape("OpenBLAS, " + of_threads, s, backend, openblas{static_cast<int>(threads)});
+                    const openblas product{static_cast<int>(threads)};
+                    add_shape("OpenBLAS, " + of_threads, s, backend, product);
+                    if (pytorch_is_missing().empty())
+                        for (const char* way : {"eager", "compiled", "chunked"}) add_pytorch(way, s, threads, product);
 #endif
                 }
 }
