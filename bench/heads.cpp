@@ -191,9 +191,9 @@ void add_heads() {
     const char* wanted = std::getenv("DISTILL_BENCH_HEADS");
     const bool all = wanted != nullptr && std::string_view(wanted) == "all";
     for (const unsigned threads : {1u, 2u})
-        for (const std::size_t rows : {512, 4096})
-            for (const std::size_t vocabulary : {49152, 151936})
-                for (const std::size_t width : {576, 2048}) {
+        for (const std::size_t rows : {512u, 4096u})
+            for (const std::size_t vocabulary : {49152u, 151936u})
+                for (const std::size_t width : {576u, 2048u}) {
                     if (!all && (rows > 512 || vocabulary > 49152 || width > 576)) continue;
                     const shape s{rows, vocabulary, width};
                     const std::string of_threads = threads_in_words(threads);

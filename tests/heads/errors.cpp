@@ -127,7 +127,7 @@ TEST_CASE("a workspace that is too small, by how many bytes it needs") {
     // At any address, what is needed is enough.
     std::vector<std::byte> more(needed + 64, std::byte{7});
     const auto expected = a.call();
-    for (const std::size_t offset : {1, 8, 63}) {
+    for (const std::size_t offset : {1u, 8u, 63u}) {
         const auto found = through(64)(a.student, a.teacher, a.in, a.gradients, std::span(more).subspan(offset, needed));
         CHECK(same_bits(found, expected));
         CHECK(more.back() == std::byte{7});

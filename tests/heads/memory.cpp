@@ -8,6 +8,15 @@
 
 #include <fstream>
 
+// A sanitizer has memory of its own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DISTILL_TEST_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define DISTILL_TEST_SANITIZED
+#endif
+#endif
+
 namespace heads {
 namespace {
 
@@ -41,7 +50,7 @@ struct plain_loops {
     static inline int updates_of_weights = 0;
 };
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(DISTILL_TEST_SANITIZED)
 double bytes_of(const std::string& field) {
     std::ifstream status("/proc/self/status");
     for (std::string name; status >> name;)
@@ -109,7 +118,7 @@ TEST_CASE("the workspace is as large as the documentation's formula says, and so
     CHECK(static_cast<double>(needed) >= formula);
     CHECK(static_cast<double>(needed) < 1.01 * formula);
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(DISTILL_TEST_SANITIZED)
     const auto call = [&] {
         std::vector<std::byte> memory(needed);
         f(student, teacher, distill::batch<float>{},

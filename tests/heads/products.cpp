@@ -100,7 +100,7 @@ bool rows_depend_on_themselves(const Product& product) {
     padded<Real> z(random, n, v, 0), dh(random, n, d, 0);
     product.logits(h.view(), w.view(), z.view());
     product.to_hidden(g.view(), w.view(), dh.view());
-    for (const std::size_t rows : {64, 128, 192, 256}) {
+    for (const std::size_t rows : {64u, 128u, 192u, 256u}) {
         padded<Real> first_z(random, rows, v, 0), first_dh(random, rows, d, 0);
         const auto count = static_cast<std::ptrdiff_t>(rows);
         product.logits(h.view().middle_rows(64, count), w.view(), first_z.view());
