@@ -103,8 +103,8 @@ DISTILL_INLINE constexpr row::row_outcome run_active_row(const Team& team, const
     row::row_outcome outcome;
     const auto input = read_row(call.in, call.caps, row, place);
     using destination = std::conditional_t<Call::writes, row::row_gradient<typename Call::gradient_type>, row::no_gradient>;
-    using program_type = row::row_program<Team, typename Call::objective_type, decltype(input.student),
-                                          decltype(input.teacher), destination>;
+    using program_type =
+        row::row_program<Team, typename Call::objective_type, decltype(input.student), decltype(input.teacher), destination>;
     program_type program(team, call.objective, call.temperatures, input);
     program.set_scan(program.scan());
     if constexpr (program_type::may_exceed_float)
