@@ -78,17 +78,12 @@ struct part_scan {
             return false;
     }
     [[nodiscard]] constexpr bool wants_teacher_softmax() const {
-        if constexpr (PairScan)
-            return true;
-        else if (address_of(in.teacher) == nullptr)
-            return false;
-        else if constexpr (traits::reads_teacher)
-            return true;
-        else if constexpr (traits::may_want_teacher_softmax)
-            return wants(objective,
+        if constexpr (traits::may_want_teacher_softmax && !traits::reads_teacher)
+            return address_of(in.teacher) != nullptr &&
+                   wants(objective,
                          in.knows_teacher_log_prob ? fields::teacher : fields::teacher | fields::teacher_log_prob);
         else
-            return false;
+            return traits::reads_teacher && address_of(in.teacher) != nullptr;
     }
 
 private:
