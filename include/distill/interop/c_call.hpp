@@ -36,13 +36,19 @@ struct c_tensor {
     std::uint64_t byte_offset;
 };
 
+/// A host's loop: calls run(first, last, context) for parts of [begin, end), in any threads, and returns when all are done;
+/// 0, or another number where it failed.
+using c_parallel_for = std::int32_t (*)(std::int64_t begin, std::int64_t end, std::int64_t grain,
+                                        void (*run)(std::int64_t first, std::int64_t last, void* context), void* context);
+
 /// A call: its tensors by name, and what comes back. The names are those of a batch's fields, `gradient` and `row_losses`;
 /// both are written, where they are given.
 struct c_call {
     std::int64_t count;  ///< of names and tensors
     const char* const* names;
     const c_tensor* const* tensors;
-    std::int64_t threads;  ///< for who makes the loss
+    std::int64_t threads;         ///< for who makes the loss
+    c_parallel_for parallel_for;  ///< the host's loop, for c_threads; null where it has none
     double value;
     double denominator;
     std::int64_t active_rows;
@@ -50,6 +56,20 @@ struct c_call {
     std::int64_t clipped_rows;
     std::int64_t guarded_rows;
     char message[1024];  ///< why the call was refused; ends with 0
+};
+
+/// The host's loop as an executor: `eigen{c_threads{call.parallel_for}}`.
+struct c_threads {
+    c_parallel_for loop = nullptr;
+
+    template <class Body>
+    void operator()(std::ptrdiff_t count, const Body& body) const {
+        const auto run = [](std::int64_t first, std::int64_t last, void* of) {
+            for (; first < last; ++first) (*static_cast<const Body*>(of))(static_cast<std::ptrdiff_t>(first));
+        };
+        if (loop(0, count, 1, run, const_cast<void*>(static_cast<const void*>(&body))) != 0)
+            report_error("the host's loop failed");
+    }
 };
 
 namespace detail {

@@ -1,7 +1,8 @@
 """Distillation objectives for language models, from Python.
 
-`distill.numpy` has losses of NumPy arrays and of what DLPack exchanges. An objective is an expression of C++,
-"0.7 * reverse_kl{} + 0.3 * jensen_shannon{0.5}"; it is compiled once, at its first use, and kept in a cache (distill.build).
+`distill.torch` has losses of PyTorch's tensors, as operators of its autograd; `distill.numpy` has losses of NumPy's arrays and of what DLPack
+exchanges. An objective is an expression of C++, "0.7 * reverse_kl{} + 0.3 * jensen_shannon{0.5}"; it is compiled once, at its first use, and
+kept in a cache (distill.build).
 """
 
 __version__ = "0.1.0"

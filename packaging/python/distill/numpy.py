@@ -4,15 +4,10 @@
     value, gradient = loss(student_logits, teacher_logits, weights=mask)
 """
 
-import ctypes
-
 import numpy
 
 from . import InvalidInput
-from .objective import COUNTS, FIELDS, INTEGER_FIELDS, LOGITS, Objective, Tensor
-
-_CODES = {"float64": (2, 64), "float32": (2, 32), "float16": (2, 16), "bfloat16": (4, 16), "int64": (0, 64), "int32": (0, 32)}
-
+from .objective import COUNTS, FIELDS, INTEGER_FIELDS, Objective, is_rows, refuse_types, tensor
 
 def _array(name, values):
     if isinstance(values, numpy.ndarray):
@@ -31,36 +26,21 @@ def _native(name, array):
     return array
 
 
-def _is_rows(array):
-    """Rows of contiguous entries that are one stride apart, as the library reads them."""
-    size, expected = array.itemsize, None
-    if array.ndim == 0 or array.size == 0:
-        return True
-    if array.shape[-1] > 1 and array.strides[-1] != size:
-        return False
-    for length, stride in zip(array.shape[-2::-1], array.strides[-2::-1]):
-        if length == 1:
-            continue
-        if stride <= 0 or stride % size or (expected is None and stride < array.shape[-1] * size):
-            return False
-        if expected is not None and stride != expected:
-            return False
-        expected = stride * length
-    return True
+def _strides(array):
+    return [stride // array.itemsize for stride in array.strides]
 
 
 def _logits(name, values):
     array = _native(name, _array(name, values))
-    if array.dtype.name not in LOGITS:
-        raise InvalidInput(f"distill: {name} has elements of type {array.dtype.name}, expected {', '.join(LOGITS[:-1])} or {LOGITS[-1]}")
-    return array if _is_rows(array) and array.flags.aligned else numpy.ascontiguousarray(array)
+    whole = array.flags.aligned and all(stride % array.itemsize == 0 for stride in array.strides)
+    return array if whole and is_rows(array.shape, _strides(array)) else numpy.ascontiguousarray(array)
 
 
 def _numbers(name, values):
     """An array of one number per row, in a type that the library reads. A mask of bool is one of numbers."""
     array, integers = _native(f"batch.{name}", _array(f"batch.{name}", values)), name in INTEGER_FIELDS
     kind, wide = array.dtype.kind, array.dtype.itemsize > 4
-    if integers and kind in "iu" and array.dtype.name not in _CODES:
+    if integers and kind in "iu" and array.dtype.name not in ("int32", "int64"):
         array = array.astype(numpy.int64)
     elif not integers and (kind in "iub" or array.dtype.name in ("float16", "bfloat16")):
         array = array.astype(numpy.float64 if kind in "iu" and wide else numpy.float32)
@@ -69,10 +49,7 @@ def _numbers(name, values):
 
 def _tensor(array):
     """The array as the library sees it. It has to outlive the tensor."""
-    code, bits = _CODES.get(array.dtype.name, (255, 8 * array.itemsize))
-    axes = ctypes.c_int64 * array.ndim
-    return Tensor(data=array.ctypes.data, device_type=1, device_id=0, ndim=array.ndim, code=code, bits=bits, lanes=1,
-                  shape=axes(*array.shape), strides=axes(*(stride // array.itemsize for stride in array.strides)), byte_offset=0)
+    return tensor(array.ctypes.data, array.dtype.name, array.shape, _strides(array))
 
 
 class loss:
@@ -104,7 +81,7 @@ class loss:
 
     def per_token(self, student, teacher=None, **fields):
         """(losses, gradient): every row's own loss, before weights and reduction, and its gradient. A weight of 0 masks its row."""
-        if "weights" in fields:
+        if fields.get("weights") is not None:
             weights = _numbers("weights", fields["weights"])
             if weights.dtype.kind == "f":
                 fields["weights"] = numpy.where((weights > 0) & numpy.isfinite(weights), numpy.ones_like(weights), weights)
@@ -117,16 +94,14 @@ class loss:
         z = arrays["student"]
         if teacher is not None:
             arrays["teacher"] = _logits("batch.teacher", teacher)
+        of_teacher = arrays["teacher"].dtype.name if teacher is not None else z.dtype.name
+        refuse_types(z.dtype.name, of_teacher)
         arrays.update((name, _numbers(name, values)) for name, values in fields.items() if values is not None)
         if differentiates:
             arrays["gradient"] = numpy.empty(z.shape, numpy.float32 if z.dtype.name == "float16" else z.dtype)
         if per_row:
             arrays["row_losses"] = numpy.empty(z.shape[:-1], numpy.float64 if z.dtype.name == "float64" else numpy.float32)
         tensors = {name: _tensor(array) for name, array in arrays.items()}
-        of_teacher = arrays["teacher"].dtype.name if teacher is not None else z.dtype.name
-        if of_teacher not in (z.dtype.name, "float32"):
-            raise InvalidInput(f"distill: batch.teacher has elements of type {of_teacher}, expected {z.dtype.name}"
-                               f"{'' if z.dtype.name == 'float32' else ' or float32'}, for batch.student has {z.dtype.name}")
         call = self.objective.run(tensors, z.dtype.name, of_teacher, per_row, self.threads)
         if counts is not None:
             counts.update((name, getattr(call, name)) for name in COUNTS)

@@ -22,7 +22,8 @@ class Tensor(ctypes.Structure):
 class Call(ctypes.Structure):
     """distill::c_call"""
     _fields_ = [("count", ctypes.c_int64), ("names", ctypes.POINTER(ctypes.c_char_p)),
-                ("tensors", ctypes.POINTER(ctypes.POINTER(Tensor))), ("threads", ctypes.c_int64), ("value", ctypes.c_double),
+                ("tensors", ctypes.POINTER(ctypes.POINTER(Tensor))), ("threads", ctypes.c_int64), ("parallel_for", ctypes.c_void_p),
+                ("value", ctypes.c_double),
                 ("denominator", ctypes.c_double), ("active_rows", ctypes.c_int64), ("nonfinite_rows", ctypes.c_int64),
                 ("clipped_rows", ctypes.c_int64), ("guarded_rows", ctypes.c_int64), ("message", ctypes.c_char * 1024)]
 
@@ -38,11 +39,21 @@ SOURCE = """\
 {definitions}
 namespace {{
 using namespace distill;
-auto loss_on(int threads) {{
+struct loops {{
+    const c_call* call;
+    template <class Body>
+    void operator()(std::ptrdiff_t count, const Body& body) const {{
+        if (call->parallel_for != nullptr)
+            c_threads{{call->parallel_for}}(count, body);
+        else
+            openmp{{static_cast<int>(call->threads)}}(count, body);
+    }}
+}};
+auto loss_of(const c_call* call) {{
     return loss{{
 #line 1 "objective"
 {objective}
-        , eigen{{openmp{{threads}}}},
+        , eigen{{loops{{call}}}},
 #line 1 "reduction"
 {reduction}
 #line 1 "options"
@@ -52,9 +63,46 @@ auto loss_on(int threads) {{
 }}
 extern "C" __attribute__((visibility("default"))) int distill_call(distill::c_call* call) {{
     using pair = distill::detail::one_pair<distill::detail::element_type::{student}, distill::detail::element_type::{teacher}>;
-    return distill::{run}<Eigen::half, Eigen::bfloat16, pair>(loss_on(static_cast<int>(call->threads)), *call);
+    return distill::{run}<Eigen::half, Eigen::bfloat16, pair>(loss_of(call), *call);
 }}
 """
+
+
+_CODES = {"float64": (2, 64), "float32": (2, 32), "float16": (2, 16), "bfloat16": (4, 16), "int64": (0, 64), "int32": (0, 32)}
+
+
+def tensor(data, kind, shape, strides):
+    """Memory as the library sees it: its address, the name of its elements' type, its shape, and its strides in elements."""
+    code, bits = _CODES.get(kind, (255, 0))
+    axes = ctypes.c_int64 * len(shape)
+    return Tensor(data=data, device_type=1, device_id=0, ndim=len(shape), code=code, bits=bits, lanes=1, shape=axes(*shape),
+                  strides=axes(*strides), byte_offset=0)
+
+
+def is_rows(shape, strides):
+    """Rows of contiguous entries that are one stride apart, as the library reads them; strides count elements."""
+    if not shape or 0 in shape:
+        return True
+    if shape[-1] > 1 and strides[-1] != 1:
+        return False
+    expected = None
+    for length, stride in zip(shape[-2::-1], strides[-2::-1]):
+        if length == 1:
+            continue
+        if stride < shape[-1] or (expected is not None and stride != expected):
+            return False
+        expected = stride * length
+    return True
+
+
+def refuse_types(student, teacher):
+    """The sentence of the library itself, before anything is compiled."""
+    for name, kind in (("student", student), ("teacher", teacher)):
+        if kind not in LOGITS:
+            raise InvalidInput(f"distill: batch.{name} has elements of type {kind}, expected {', '.join(LOGITS[:-1])} or {LOGITS[-1]}")
+    if teacher not in (student, "float32"):
+        raise InvalidInput(f"distill: batch.teacher has elements of type {teacher}, expected {student}"
+                           f"{'' if student == 'float32' else ' or float32'}, for batch.student has {student}")
 
 
 def _number(name, value):
@@ -94,11 +142,12 @@ class Objective:
             self._functions[key] = function
         return self._functions[key]
 
-    def run(self, tensors, student, teacher, per_row, threads):
-        """Calls the loss with {name: Tensor}; the Call that comes back has the results. The interpreter runs on meanwhile."""
+    def run(self, tensors, student, teacher, per_row, threads, parallel_for=None):
+        """Calls the loss with {name: Tensor}; the Call that comes back has the results. The interpreter runs on meanwhile.
+        parallel_for is the address of a host's own loop, a distill::c_parallel_for; without one, OpenMP's threads."""
         names = (ctypes.c_char_p * len(tensors))(*(name.encode() for name in tensors))
         pointers = (ctypes.POINTER(Tensor) * len(tensors))(*(ctypes.pointer(tensor) for tensor in tensors.values()))
-        call = Call(count=len(tensors), names=names, tensors=pointers, threads=threads)
+        call = Call(count=len(tensors), names=names, tensors=pointers, threads=threads, parallel_for=parallel_for)
         if self._function(student, teacher, per_row)(ctypes.byref(call)) != 0:
             raise InvalidInput(call.message.decode("utf-8", "replace"))
         return call

@@ -174,7 +174,7 @@ class Refusals(unittest.TestCase):
                          "distill: batch.student has the byte order of another machine: convert it with astype")
         self.assertTrue(self.refused(z, w, mask=np.ones((2, 3))).startswith("distill: a batch has no field mask; it has weights, "))
         self.assertEqual(self.refused(z, w, weights=np.ones((2, 3), complex)),
-                         "distill: batch.weights has elements of type code 255 of bits 128, expected float32 or float64")
+                         "distill: batch.weights has elements of type code 255 of bits 0, expected float32 or float64")
         with self.assertRaisesRegex(distill.InvalidInput, "^distill: temperature is 'hot', expected a number"):
             distill.numpy.loss(OBJECTIVE, temperature="hot")
         with self.assertRaisesRegex(distill.InvalidInput, "^distill: temperature is 0, expected"):

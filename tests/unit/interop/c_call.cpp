@@ -68,6 +68,7 @@ struct arguments {
                 .names = names.data(),
                 .tensors = tensors.data(),
                 .threads = 1,
+                .parallel_for = nullptr,
                 .value = -1.0,
                 .denominator = -1.0,
                 .active_rows = -1,
@@ -177,6 +178,31 @@ TEST_CASE("a refusal is a message, and leaves the outputs as they are") {
     CHECK(run_c_call<Eigen::half, Eigen::bfloat16, pair>(f, call) == 1);
     CHECK(call.message ==
           std::string("distill: this loss is not compiled for a student of float32 and a teacher of float32"));
+}
+
+TEST_CASE("the host's loop runs the rows, and one that fails is no loss") {
+    static int calls;
+    calls = 0;
+    const distill::c_parallel_for backwards = [](std::int64_t begin, std::int64_t end, std::int64_t, auto run,
+                                                 void* context) {
+        ++calls;
+        for (std::int64_t i = end; i-- > begin;) run(i, i + 1, context);
+        return 0;
+    };
+    std::vector<float> z = random_logits(7, 300), w = random_logits(8, 300);
+    const distill::batch<float> in{.student = {z.data(), 6, 50}, .teacher = {w.data(), 6, 50}};
+    const distill::loss on_host{distill::forward_kl{}, distill::eigen{distill::c_threads{backwards}}, distill::token_mean{}};
+    const distill::loss serial{distill::forward_kl{}, distill::eigen{}, distill::token_mean{}};
+    CHECK(on_host(in).value == serial(in).value);
+    CHECK(calls == 1);
+
+    const c_tensor student = tensor(z, shape), teacher = tensor(w, shape);
+    const distill::c_parallel_for fails = [](std::int64_t, std::int64_t, std::int64_t, auto, void*) { return 1; };
+    const distill::loss nowhere{distill::forward_kl{}, distill::eigen{distill::c_threads{fails}}, distill::token_mean{}};
+    const arguments given{{"student", &student}, {"teacher", &teacher}};
+    c_call call = given.call();
+    CHECK(run_c_call<Eigen::half, Eigen::bfloat16>(nowhere, call) == 1);
+    CHECK(call.message == std::string("distill: the host's loop failed"));
 }
 
 TEST_CASE("a message that is longer than its place is cut") {
