@@ -169,6 +169,23 @@ TEST_CASE("oneDNN's products are those of plain loops on bfloat16, and of gradie
         return;
     }
     check_product<float, Eigen::bfloat16>("dnnl", distill::dnnl_product{}, single, 1.0 / 256);
+
+    // A call through heads, whose hidden states stay as they are.
+    const problem p = make_problem("dnnl", {.rows = 200, .vocabulary = 521, .width = 48, .teacher_width = 40});
+    const distill::loss loss{distill::reverse_kl{}, distill::eigen{}, distill::token_mean{}};
+    stored_problem<Eigen::bfloat16> by_eigen(p), by_dnnl(p);
+    const auto run = [&](const auto& product, stored_problem<Eigen::bfloat16>& s) {
+        const distill::through_heads f{loss, product, distill::rows_at_once{64}};
+        std::vector<std::byte> memory(f.workspace_bytes(s.student(), s.teacher()));
+        return f(s.student(), s.teacher(), p.batch(), s.gradients(), memory).value;
+    };
+    const double expected = run(distill::eigen_product{}, by_eigen);
+    CHECK(distill_test::relative_error(run(distill::dnnl_product{}, by_dnnl), expected) <
+          distill_test::tolerance::single_loss);
+    CHECK(distill_test::norm_error(widened(by_dnnl.hidden_gradient), widened(by_eigen.hidden_gradient)) < 1.0 / 128);
+    CHECK(distill_test::norm_error(widened(by_dnnl.weight_gradient), widened(by_eigen.weight_gradient)) < 1.0 / 128);
+    CHECK(distill_test::norm_error(widened(by_dnnl.bias_gradient), widened(by_eigen.bias_gradient)) <
+          distill_test::tolerance::single_gradient);
 }
 #endif
 
