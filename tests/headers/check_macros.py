@@ -16,7 +16,6 @@ import tempfile
 INCLUDE = re.compile(r"^\s*#\s*include\s*[<\"]([^>\"]+)[>\"]", re.MULTILINE)
 DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.MULTILINE)
 PREFIX = "DISTILL_"
-OF_HOSTS = {"distill/interop/torch.hpp"}  # their own headers are not on every machine: read as text
 OF_PROCESSOR = {"arm_neon.h": "defined(__aarch64__)"}
 
 
@@ -33,6 +32,10 @@ def macros_after(headers, command):
         if match:
             macros[match.group(1)] = match.group(2)
     return macros
+
+
+# The headers of hosts: what they include is not on every machine. They are read as text.
+OF_HOSTS = {"distill/interop/torch.hpp"}
 
 
 def violations(include_directory, command):

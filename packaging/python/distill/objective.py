@@ -123,9 +123,14 @@ class Objective:
     def __init__(self, objective, reduction="token_mean{}", temperature=1.0, soft_cap=None, definitions=""):
         self.objective, self.reduction, self.definitions = objective, reduction, definitions
         self._functions = {}
+        self._arguments = (temperature, soft_cap, definitions)
         self.options = f", temperature{{{_one_or_two('temperature', temperature)}}}"
         if soft_cap is not None:
             self.options += f", soft_cap{{{_one_or_two('soft_cap', soft_cap)}}}"
+
+    def reduced_by(self, reduction):
+        """The same objective with another reduction."""
+        return Objective(self.objective, reduction, *self._arguments)
 
     def source(self, student, teacher, per_row):
         return SOURCE.format(objective=self.objective, reduction=self.reduction, options=self.options, definitions=self.definitions,

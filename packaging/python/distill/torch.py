@@ -218,3 +218,148 @@ def _operator_of(objective, per_row):
     if key not in _operators:
         _operators[key] = _operator(objective, per_row)
     return _operators[key]
+
+
+class linear_loss:
+    """A loss of logits that never exist as a whole: of hidden states and the weight of a linear layer, [vocabulary, width], without a
+    bias, a chunk of rows at a time. Its gradients with respect to hidden states and weight are computed with it.
+
+        lin = distill.torch.linear_loss(loss, chunk=256)
+        l = lin(student_hidden, student_weight, teacher_hidden, teacher_weight, weights=mask)
+
+    The reduction of `loss` is token_mean{} or token_sum{}. Masked rows cost no product. The weight's gradient is summed in float32
+    where the types are narrower.
+    """
+
+    def __init__(self, loss, chunk=256):
+        if loss.objective.reduction not in ("token_mean{}", "token_sum{}"):
+            raise InvalidInput(f"distill: the reduction of a linear_loss is {loss.objective.reduction}, expected token_mean{{}} or token_sum{{}}")
+        if int(chunk) < 1:
+            raise InvalidInput(f"distill: chunk is {chunk}, expected at least 1")
+        self.chunk, self._mean = int(chunk), loss.objective.reduction == "token_mean{}"
+        self._of_sum = loss.objective.reduced_by("token_sum{}")
+        self._operator = _linear_operator_of(self._of_sum)
+
+    def __call__(self, hidden, weight, teacher_hidden=None, teacher_weight=None, **fields):
+        """The reduced loss, without dimensions, differentiable once with respect to `hidden` and `weight`."""
+        for name in fields:
+            if name not in FIELDS or name == "sequence_offsets":
+                raise InvalidInput(f"distill: a linear_loss has no field {name}")
+        _same_layer("hidden", hidden, "weight", weight)
+        if (teacher_hidden is None) != (teacher_weight is None):
+            raise InvalidInput("distill: teacher_hidden and teacher_weight are given together, or neither")
+        if teacher_hidden is not None:
+            _constant("teacher_hidden", teacher_hidden)
+            _constant("teacher_weight", teacher_weight)
+            _same_layer("teacher_hidden", teacher_hidden, "teacher_weight", teacher_weight)
+            if teacher_hidden.shape[:-1] != hidden.shape[:-1] or teacher_weight.shape[0] != weight.shape[0]:
+                raise InvalidInput(f"distill: the teacher has rows {list(teacher_hidden.shape[:-1])} and a vocabulary of "
+                                   f"{teacher_weight.shape[0]}, the student {list(hidden.shape[:-1])} and {weight.shape[0]}")
+        refuse_types(_name(weight.dtype), _name(weight.dtype if teacher_weight is None else teacher_weight.dtype))
+        leading, rows = hidden.shape[:-1], hidden.shape[:-1].numel()
+        flat = []
+        for name in FIELDS:
+            of = fields.get(name)
+            if of is not None:
+                of = _number(name, of)
+                per_token = name in ("top_tokens", "top_log_probs")
+                own = of.shape[:-1] if per_token else of.shape
+                if own not in (leading, (rows,)):
+                    raise InvalidInput(f"distill: batch.{name} has the shape {list(of.shape)}, expected {list(leading)} or {[rows]}")
+                of = of.reshape(rows, -1) if per_token else of.reshape(rows)
+            flat.append(of)
+        return self._operator(hidden, weight, teacher_hidden, teacher_weight, flat, self.chunk, self._mean, hidden.requires_grad,
+                              weight.requires_grad)[0]
+
+
+def _same_layer(name, hidden, of_weight, weight):
+    for called, of in ((name, hidden), (of_weight, weight)):
+        _readable(called, of)
+    if weight.dim() != 2 or hidden.dim() < 2 or hidden.shape[-1] != weight.shape[1]:
+        raise InvalidInput(f"distill: {name} has the shape {list(hidden.shape)} and {of_weight} {list(weight.shape)}, expected [..., width] "
+                           "and [vocabulary, width]")
+    if hidden.dtype != weight.dtype:
+        raise InvalidInput(f"distill: {name} has elements of type {_name(hidden.dtype)}, {of_weight} of {_name(weight.dtype)}")
+
+
+def _wide(of):
+    """The type in which a gradient is summed and kept."""
+    return torch.float64 if of.dtype == torch.float64 else torch.float32
+
+
+def _active(rows, fields):
+    """Every row's weight, 0 where it is masked."""
+    named = dict(zip(FIELDS, fields))
+    weights = torch.ones(rows, dtype=torch.float64) if named["weights"] is None else named["weights"].double()
+    return weights if named["labels"] is None else torch.where(named["labels"] == -100, 0.0, weights)
+
+
+def _compute_linear(objective, hidden, weight, teacher_hidden, teacher_weight, fields, chunk, mean, of_hidden, of_weight):
+    h = hidden.reshape(-1, hidden.shape[-1])
+    t = None if teacher_hidden is None else teacher_hidden.reshape(-1, teacher_hidden.shape[-1])
+    weights = _active(h.shape[0], fields)
+    active = weights.ne(0).nonzero().flatten()  # NaN is one, and is refused
+    grad_hidden = torch.zeros(h.shape if of_hidden else (0,), dtype=_wide(hidden))
+    grad_weight = torch.zeros(weight.shape if of_weight else (0,), dtype=_wide(weight))
+    value = 0.0
+    for rows in active.split(chunk):
+        student = h.index_select(0, rows)
+        logits, of_teacher = student @ weight.t(), None if t is None else t.index_select(0, rows) @ teacher_weight.t()
+        own = [None if field is None else field.index_select(0, rows) for field in fields]
+        _, gradient, call = _compute(objective, False, of_hidden or of_weight, logits, of_teacher, own)
+        value += call.value
+        if of_hidden:
+            grad_hidden.index_copy_(0, rows, (gradient.to(weight.dtype) @ weight).to(grad_hidden.dtype))
+        if of_weight:
+            grad_weight.addmm_(gradient.to(grad_weight.dtype).t(), student.to(grad_weight.dtype))
+    if mean and active.numel() > 0:
+        denominator = weights.sum().item()
+        value /= denominator
+        grad_hidden.div_(denominator)
+        grad_weight.div_(denominator)
+    return (torch.tensor(value, dtype=_wide(hidden)), grad_hidden.reshape(hidden.shape) if of_hidden else grad_hidden, grad_weight)
+
+
+def _linear_setup(ctx, inputs, output):
+    ctx.mark_non_differentiable(output[1], output[2])
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(output[1], output[2])
+    ctx.types, ctx.wanted = (inputs[0].dtype, inputs[1].dtype), inputs[7:9]
+
+
+def _linear_backward(ctx, of_loss, *_):
+    if torch.is_grad_enabled():
+        raise RuntimeError(_ONCE)
+    found = [None if of_loss is None or not wanted else (gradient * of_loss).to(kind)
+             for gradient, kind, wanted in zip(ctx.saved_tensors, ctx.types, ctx.wanted)]
+    return (*found, *(None,) * 7)
+
+
+def _linear_operator(objective):
+    digest = hashlib.sha256(objective.source("", "", False).encode()).hexdigest()[:16]
+
+    def run(hidden: torch.Tensor, weight: torch.Tensor, teacher_hidden: Optional[torch.Tensor], teacher_weight: Optional[torch.Tensor],
+            fields: List[Optional[torch.Tensor]], chunk: int, mean: bool, of_hidden: bool,
+            of_weight: bool) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        with torch.autocast("cpu", enabled=False):
+            return _compute_linear(objective, hidden, weight, teacher_hidden, teacher_weight, fields, chunk, mean, of_hidden, of_weight)
+
+    operator = torch.library.custom_op(f"distill::linear_{digest}", run, mutates_args=(), device_types="cpu")
+
+    @operator.register_fake
+    def _(hidden, weight, teacher_hidden, teacher_weight, fields, chunk, mean, of_hidden, of_weight):
+        return (hidden.new_empty((), dtype=_wide(hidden)), hidden.new_empty(hidden.shape if of_hidden else (0,), dtype=_wide(hidden)),
+                weight.new_empty(weight.shape if of_weight else (0,), dtype=_wide(weight)))
+
+    operator.register_autograd(_linear_backward, setup_context=_linear_setup)
+    return operator
+
+
+_linear_operators = {}
+
+
+def _linear_operator_of(objective):
+    key = objective.source("", "", False)
+    if key not in _linear_operators:
+        _linear_operators[key] = _linear_operator(objective)
+    return _linear_operators[key]

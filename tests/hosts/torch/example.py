@@ -21,3 +21,10 @@ losses = loss.per_token(student_logits, teacher_logits, weights=mask)
 counts = {}
 value, gradient = loss.value_and_gradient(student_logits, teacher_logits, weights=mask, counts=counts)
 print(f"loss {value:.6f} over {counts['active_rows']} rows, largest gradient {gradient.abs().max().item():.6f}")
+
+# From hidden states: the logits exist for 256 rows at a time.
+student_hidden, student_weight = torch.ones(2, 3, 4, requires_grad=True), torch.linspace(-1, 1, 20).view(5, 4).requires_grad_()
+teacher_hidden, teacher_weight = torch.ones(2, 3, 8), torch.linspace(1, -2, 40).view(5, 8)
+lin = distill.torch.linear_loss(loss, chunk=256)
+lin(student_hidden, student_weight, teacher_hidden, teacher_weight, weights=mask).backward()
+print(f"largest gradient of the weight {student_weight.grad.abs().max().item():.6f}")
