@@ -27,10 +27,12 @@
 #include <distill/divergence/uniform_cross_entropy.hpp>
 
 // Objectives: terms at single tokens
+#include <distill/token/among_top_tokens.hpp>
 #include <distill/token/centered_log_ratio_advantage.hpp>
 #include <distill/token/clipped_importance.hpp>
 #include <distill/token/clipped_surrogate.hpp>
 #include <distill/token/cross_entropy.hpp>
+#include <distill/token/floored_cross_entropy.hpp>
 #include <distill/token/kl_estimator.hpp>
 #include <distill/token/log_ratio_advantage.hpp>
 #include <distill/token/mixture_advantage.hpp>
@@ -48,6 +50,7 @@
 // Objectives: ready-made sums, your own term as a lambda, and where they hold
 #include <distill/composition/abkd.hpp>
 #include <distill/composition/distillm.hpp>
+#include <distill/composition/floored_reverse_kl.hpp>
 #include <distill/composition/gkd.hpp>
 #include <distill/composition/hinton.hpp>
 #include <distill/composition/kdrl.hpp>

@@ -141,6 +141,18 @@ constexpr bool known_to_sum_to_reverse_kl() noexcept {
         return false;
 }
 
+/// A token set's term compares the set with itself, and has no gradient outside: its member `stays_in_set`, by default not
+/// given. What `outside` returns has then a value alone.
+template <class D>
+constexpr bool stays_in_set() noexcept {
+    if constexpr (requires {
+                      { D::stays_in_set } -> std::convertible_to<bool>;
+                  })
+        return D::stays_in_set;
+    else
+        return false;
+}
+
 /// The batch fields that a term reads: its member `needs`, or by default the teacher's logits for a vocabulary term and
 /// nothing but its token for a token term.
 template <class D>

@@ -61,6 +61,8 @@ struct token_term : detail::term_base<Derived, token_part> {
 
 /// Base of a term of the teacher's most probable tokens, batch.top_tokens, and of what is left of the vocabulary:
 /// `inside(e, set)` is summed over the tokens, `outside(rest)` is added once, for the rest as one entry of its own.
+/// `static constexpr bool stays_in_set = true`: `inside` is a function of p over its sum on the set, and its dlogp is with
+/// respect to the logarithm of that; no gradient is sent outside.
 template <class Derived>
 struct token_set_term : detail::term_base<Derived, token_set_part> {
     using detail::term_base<Derived, token_set_part>::term_base;
