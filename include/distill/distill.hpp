@@ -12,12 +12,15 @@
 #include <distill/loss.hpp>
 
 // Objectives: sums over the vocabulary
+#include <distill/divergence/acceptance.hpp>
+#include <distill/divergence/acceptance_mix.hpp>
 #include <distill/divergence/adaptive_kl.hpp>
 #include <distill/divergence/alpha_beta.hpp>
 #include <distill/divergence/chi_squared.hpp>
 #include <distill/divergence/entropy.hpp>
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/divergence/jensen_shannon.hpp>
+#include <distill/divergence/renyi.hpp>
 #include <distill/divergence/reverse_kl.hpp>
 #include <distill/divergence/skew_forward_kl.hpp>
 #include <distill/divergence/skew_reverse_kl.hpp>
