@@ -82,6 +82,7 @@
 // Training loop
 #include <distill/diagnosis/summarize.hpp>
 #include <distill/training/annealing.hpp>
+#include <distill/training/clean_top_tokens.hpp>
 #include <distill/training/gate.hpp>
 #include <distill/training/group_advantages.hpp>
 #include <distill/training/padded_batch.hpp>

@@ -216,9 +216,11 @@ inline void write_kld_row(const kld_shape& shape, std::span<const float> logits,
         return report_error({"logits has ", logits.size(), " elements, the .kld file's vocabulary is ", shape.vocabulary});
     if (out.size() != shape.record_bytes())
         return report_error({"out has ", out.size(), " bytes, this part of the .kld file has ", shape.record_bytes()});
+    constexpr std::uint32_t minus_infinity = 0xff800000u;  // by its bits, as -ffast-math has no NaN
     float largest = static_cast<float>(masked_logit), smallest = -static_cast<float>(masked_logit);
     for (const float z : logits) {
-        if (!is_finite(static_cast<double>(z)) && !(z < 0.0f)) return report_error("logits are NaN or infinite");
+        if (!is_finite(static_cast<double>(z)) && std::bit_cast<std::uint32_t>(z) != minus_infinity)
+            return report_error("logits are NaN or infinite");
         largest = (std::max)(largest, z), smallest = (std::min)(smallest, z);
     }
     if (!(largest > static_cast<float>(masked_logit))) return report_error("logits are masked throughout");
