@@ -17,7 +17,11 @@ struct floored_reverse_kl {
 
     double floor = -16.0;
 
-    [[nodiscard]] constexpr auto compose() const { return floored_cross_entropy{floor} - entropy{}; }
+    /// A template, so that the sum is compiled where it is used alone.
+    template <class Floored = floored_cross_entropy>
+    [[nodiscard]] constexpr auto compose() const {
+        return Floored{floor} - entropy{};
+    }
 };
 
 }  // namespace distill::inline DISTILL_ABI

@@ -122,14 +122,14 @@ void a_term_uses_what_distill_number_lists_and_nothing_else(const Term& t) {
 
 template <class Term>
 constexpr void check_term() {
-    if constexpr (requires { &Term::template for_row<row_archetype>; })
+    if constexpr (requires { &Term::template for_row<row_archetype>; }) {
         static_assert(row_dependent_term<Term>,
                       "distill: for_row(const Row&) const answers a term of the same type, for any type of row");
-    if constexpr (row_dependent_term<Term>)
         static_assert(
             !returns_value_alone<Term>() || holds_row_constant<Term>(),
             "distill: a term with for_row returns its derivative too, in a summand: of a value alone what for_row "
             "found would be held constant; where that is meant, say static constexpr bool holds_row_constant = true");
+    }
     if constexpr (is_part<Term, vocabulary_part>)
         static_assert(vocabulary_term<Term>,
                       "distill: a divergence is called as d(entry<T>) const, for any number type T, and returns "
