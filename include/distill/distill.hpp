@@ -12,12 +12,15 @@
 #include <distill/loss.hpp>
 
 // Objectives: sums over the vocabulary
+#include <distill/divergence/acceptance.hpp>
+#include <distill/divergence/acceptance_mix.hpp>
 #include <distill/divergence/adaptive_kl.hpp>
 #include <distill/divergence/alpha_beta.hpp>
 #include <distill/divergence/chi_squared.hpp>
 #include <distill/divergence/entropy.hpp>
 #include <distill/divergence/forward_kl.hpp>
 #include <distill/divergence/jensen_shannon.hpp>
+#include <distill/divergence/renyi.hpp>
 #include <distill/divergence/reverse_kl.hpp>
 #include <distill/divergence/skew_forward_kl.hpp>
 #include <distill/divergence/skew_reverse_kl.hpp>
@@ -27,10 +30,12 @@
 #include <distill/divergence/uniform_cross_entropy.hpp>
 
 // Objectives: terms at single tokens
+#include <distill/token/among_top_tokens.hpp>
 #include <distill/token/centered_log_ratio_advantage.hpp>
 #include <distill/token/clipped_importance.hpp>
 #include <distill/token/clipped_surrogate.hpp>
 #include <distill/token/cross_entropy.hpp>
+#include <distill/token/floored_cross_entropy.hpp>
 #include <distill/token/kl_estimator.hpp>
 #include <distill/token/log_ratio_advantage.hpp>
 #include <distill/token/mixture_advantage.hpp>
@@ -48,6 +53,7 @@
 // Objectives: ready-made sums, your own term as a lambda, and where they hold
 #include <distill/composition/abkd.hpp>
 #include <distill/composition/distillm.hpp>
+#include <distill/composition/floored_reverse_kl.hpp>
 #include <distill/composition/gkd.hpp>
 #include <distill/composition/hinton.hpp>
 #include <distill/composition/kdrl.hpp>
@@ -76,6 +82,7 @@
 // Training loop
 #include <distill/diagnosis/summarize.hpp>
 #include <distill/training/annealing.hpp>
+#include <distill/training/clean_top_tokens.hpp>
 #include <distill/training/gate.hpp>
 #include <distill/training/group_advantages.hpp>
 #include <distill/training/padded_batch.hpp>

@@ -2,6 +2,7 @@
 #include <distill/objective/term.hpp>
 
 struct mine : distill::term<mine> {
+    static constexpr bool holds_row_constant = true;
     double baseline = 0.0;
 
     template <class Row>

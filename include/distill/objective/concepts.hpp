@@ -141,6 +141,45 @@ constexpr bool known_to_sum_to_reverse_kl() noexcept {
         return false;
 }
 
+/// A term that returns its value alone, which the library differentiates.
+template <class D>
+constexpr bool returns_value_alone() noexcept {
+    if constexpr (detail::is_part<D, vocabulary_part>)
+        return !requires(const D& d, const entry<detail::number_archetype>& e) {
+            { d(e) } -> std::same_as<summand<detail::number_archetype>>;
+        };
+    else if constexpr (detail::is_part<D, token_part>)
+        return !requires(const D& d, const token_entry<detail::number_archetype>& e) {
+            { d(e) } -> std::same_as<token_summand<detail::number_archetype>>;
+        };
+    else
+        return false;
+}
+
+/// The term's own word that what for_row finds is meant to be held constant where the value alone is differentiated: its
+/// member `holds_row_constant`, by default not given.
+template <class D>
+constexpr bool holds_row_constant() noexcept {
+    if constexpr (requires {
+                      { D::holds_row_constant } -> std::convertible_to<bool>;
+                  })
+        return D::holds_row_constant;
+    else
+        return false;
+}
+
+/// A token set's term compares the set with itself, and has no gradient outside: its member `stays_in_set`, by default not
+/// given. What `outside` returns has then a value alone.
+template <class D>
+constexpr bool stays_in_set() noexcept {
+    if constexpr (requires {
+                      { D::stays_in_set } -> std::convertible_to<bool>;
+                  })
+        return D::stays_in_set;
+    else
+        return false;
+}
+
 /// The batch fields that a term reads: its member `needs`, or by default the teacher's logits for a vocabulary term and
 /// nothing but its token for a token term.
 template <class D>

@@ -48,6 +48,8 @@ struct term_base {
 ///                               the last one where f > 0
 ///       row.largest_q           the teacher's largest probability
 ///       row.index, row.vocabulary
+///   static constexpr bool holds_row_constant    true: a value alone beside a for_row is differentiated with what for_row
+///                                               found held constant; without it the two do not compile together
 template <class Derived>
 struct term : detail::term_base<Derived, vocabulary_part> {
     using detail::term_base<Derived, vocabulary_part>::term_base;
@@ -61,6 +63,8 @@ struct token_term : detail::term_base<Derived, token_part> {
 
 /// Base of a term of the teacher's most probable tokens, batch.top_tokens, and of what is left of the vocabulary:
 /// `inside(e, set)` is summed over the tokens, `outside(rest)` is added once, for the rest as one entry of its own.
+/// `static constexpr bool stays_in_set = true`: `inside` is a function of p over its sum on the set, and its dlogp is with
+/// respect to the logarithm of that; no gradient is sent outside.
 template <class Derived>
 struct token_set_term : detail::term_base<Derived, token_set_part> {
     using detail::term_base<Derived, token_set_part>::term_base;
@@ -118,9 +122,14 @@ void a_term_uses_what_distill_number_lists_and_nothing_else(const Term& t) {
 
 template <class Term>
 constexpr void check_term() {
-    if constexpr (requires { &Term::template for_row<row_archetype>; })
+    if constexpr (requires { &Term::template for_row<row_archetype>; }) {
         static_assert(row_dependent_term<Term>,
                       "distill: for_row(const Row&) const answers a term of the same type, for any type of row");
+        static_assert(
+            !returns_value_alone<Term>() || holds_row_constant<Term>(),
+            "distill: a term with for_row returns its derivative too, in a summand: of a value alone what for_row "
+            "found would be held constant; where that is meant, say static constexpr bool holds_row_constant = true");
+    }
     if constexpr (is_part<Term, vocabulary_part>)
         static_assert(vocabulary_term<Term>,
                       "distill: a divergence is called as d(entry<T>) const, for any number type T, and returns "

@@ -26,6 +26,7 @@ namespace detail {
 template <class Term>
 struct gated_part {
     using objective_part = typename Term::objective_part;
+    static constexpr bool stays_in_set = distill::stays_in_set<Term>();
 };
 template <class Term>
     requires is_part<Term, token_part>

@@ -40,7 +40,7 @@ struct part_scan {
             found.student = scan_row<false>(team, in.student, in.vocabulary, inverse_student);
             if constexpr (may_scan_teacher) scan_teacher(found.teacher);
         }
-        read_tokens(found);
+        if constexpr (traits::token_terms > 0) read_tokens(found);
         return found;
     }
 

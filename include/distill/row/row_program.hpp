@@ -166,18 +166,21 @@ public:
             if (!all_finite(outcome.loss, dlogp_sum)) return {.finite = false};
             const Gradient gradient{wanted.data, weight_in_range(wanted.weight * unit_, dlogp_sum), wanted.adds};
             const auto scales = gradient_scales(gradient.weight);
-            if constexpr (traits::single_entries > 0) team_.synchronize();
-            token_corrections<Team, Objective, StudentRow, TeacherRow>{
-                team_, objective_, in_, student_, teacher_, factors_, scales, dlogp_sum}(tokens.value, count_of_tokens(),
-                                                                                         gradient);
+            if constexpr (traits::single_entries > 0) {
+                team_.synchronize();
+                token_corrections<Team, Objective, StudentRow, TeacherRow>{
+                    team_, objective_, in_, student_, teacher_, factors_, scales, dlogp_sum}(tokens.value, count_of_tokens(),
+                                                                                             gradient);
+            }
             team_.synchronize();
             value = unit_ * sweep(gradient, entry_makers<number, real>(), scales, dlogp_sum);
             team_.synchronize();
-            team_.distribute(count_of_tokens(), [&](std::size_t n) DISTILL_INLINE_LAMBDA {
-                if (const single_entry& entry = tokens.value[n]; entry.is_correction)
-                    gradient.data[entry.index - in_.first] =
-                        to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
-            });
+            if constexpr (traits::single_entries > 0)
+                team_.distribute(count_of_tokens(), [&](std::size_t n) DISTILL_INLINE_LAMBDA {
+                    if (const single_entry& entry = tokens.value[n]; entry.is_correction)
+                        gradient.data[entry.index - in_.first] =
+                            to_element<std::remove_pointer_t<decltype(gradient.data)>>(entry.gradient);
+                });
         }
         outcome.loss *= unit_;
         return outcome;

@@ -154,7 +154,8 @@ private:
 
     /// The value of a term of a token set, and the sum of its derivatives. h_t is the derivative with respect to log p of
     /// the rest as one entry, whose mass is p_t. Every entry j outside the set has the part p_j h_t / p_t of it. This is
-    /// written as h_t / p_t less in the dlogp_sum, and p_j h_t / p_t less at every token of the set.
+    /// written as h_t / p_t less in the dlogp_sum, and p_j h_t / p_t less at every token of the set. For a term that stays
+    /// in its set, the sum of its tokens' derivatives over p(S) stands in the place of h_t / p_t: nothing is sent outside.
     template <class Term>
     DISTILL_INLINE constexpr set_outcome look_at_token_set(const weighted<Term>& t, std::size_t group,
                                                            single_entry* entries) const {
@@ -175,7 +176,14 @@ private:
         set.teacher_outside = max(exact(1.0) - set.teacher_inside, exact(smallest_outside));
         const summand<exact> rest =
             t.value.outside(set_entry(std::log(set.student_outside.value), std::log(set.teacher_outside.value)));
-        const double per_mass = rest.dlogp.value / set.student_outside.value;
+        double per_mass = rest.dlogp.value / set.student_outside.value;
+        if constexpr (stays_in_set<Term>()) {
+            exact dlogp_sum = 0.0;
+            team.distribute(in.set_size(), [&](std::size_t i) DISTILL_INLINE_LAMBDA {
+                if (in.set_token(i) != ignored_label) dlogp_sum = dlogp_sum + t.value.inside(entry_at(i), set).dlogp;
+            });
+            per_mass = team.sum_of_threads(dlogp_sum.value) / max(set.student_inside, exact(smallest_normal)).value;
+        }
         set_outcome of_tokens{0.0, 0.0};
         team.distribute(in.set_size(), [&](std::size_t i) DISTILL_INLINE_LAMBDA {
             entries[i] = {};
@@ -187,10 +195,11 @@ private:
             of_tokens.dlogp += dlogp;
             entries[i] = {in.set_token(i), dlogp, 0.0, static_cast<int>(group), false};
         });
+        const double value = rest.value.value + team.sum_of_threads(of_tokens.value);
+        if constexpr (stays_in_set<Term>()) return {value, 0.0};
         // Probabilities in float may add up to more than 1; the rest's share of the derivative is then 0, and not below.
         const double beyond = set.student_inside.value > 1.0 ? set.student_inside.value - 1.0 : 0.0;
-        return {rest.value.value + team.sum_of_threads(of_tokens.value),
-                team.sum_of_threads(of_tokens.dlogp) + t.weight * per_mass * beyond};
+        return {value, team.sum_of_threads(of_tokens.dlogp) + t.weight * per_mass * beyond};
     }
 
     static constexpr entry<exact> set_entry(double log_p, double log_q) {
