@@ -154,8 +154,10 @@ public:
         value = 0.0;
         if (!usable_) return {.finite = false};
         const typename Team::template common<single_entries<traits>> tokens(team_);
-        token_outcome<traits> of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
-            team_, objective_, in_, student_, teacher_, teacher_token_, token_logits_, teacher_logit_}(tokens.value);
+        token_outcome<traits> of_tokens;
+        if constexpr (traits::single_entries + traits::normalizer_terms > 0)
+            of_tokens = token_terms<Team, Objective, StudentRow, TeacherRow>{
+                team_, objective_, in_, student_, teacher_, teacher_token_, token_logits_, teacher_logit_}(tokens.value);
         row_outcome& outcome = of_tokens.row;
         outcome.loss += whole.value;
         if constexpr (writes) {
