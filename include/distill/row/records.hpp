@@ -1,5 +1,5 @@
 /// What the phases of the row program find in a row, or in a part of its vocabulary: plain numbers, which parts exchange and
-/// merge. Parts are merged in the order of their entries, in double; everybody who merges the same records has the same bits.
+/// merge. Parts are merged in the order of their entries, in double: whoever merges the same records has the same bits.
 #pragma once
 
 #include <distill/core/logits_view.hpp>

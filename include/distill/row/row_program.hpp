@@ -33,8 +33,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// One row of one objective, or a part of its vocabulary. Parts run phase by phase: scan, and set_scan with what the scans of
-/// all parts found together; sum, where wants_sums; write. A whole row is a part: the call runs what follows set_scan.
+/// One row of one objective, or a part of its vocabulary. Parts run phase by phase: scan, and set_scan with what all parts'
+/// scans found together; sum, where wants_sums; write. A whole row is a part: the call runs what follows set_scan.
 template <team Team, class Objective, class StudentRow, class TeacherRow, class Gradient>
 class row_program {
     using number = typename Team::number;
@@ -58,7 +58,7 @@ class row_program {
     static constexpr bool keeps_derivatives = sweeps_for_dlogp_sum && has_scratch;
     /// log p - log q near a large KL(p || q) has few of float's digits left for what the gradient is made of, its distance
     /// from that KL: at this one about 1e-5.
-    static constexpr double largest_kl_in_float = 512.0;
+    static constexpr double largest_kl_in_float = 128.0;
 
 public:
     /// A row may need double.

@@ -13,8 +13,8 @@
 
 namespace distill::inline DISTILL_ABI::row {
 
-/// What the program reads of one row, or of a part of its vocabulary. Logits are read through row/logit_row.hpp. The teacher's address may be null where
-/// nothing reads it.
+/// What the program reads of one row, or of a part of its vocabulary. Logits are read through row/logit_row.hpp. The
+/// teacher's address may be null where nothing reads it.
 template <class StudentRow, class TeacherRow>
 struct row_input {
     StudentRow student;
