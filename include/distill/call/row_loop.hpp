@@ -101,7 +101,8 @@ template <class Team, class Call, class Place>
 DISTILL_INLINE constexpr row::row_outcome run_active_row(const Team& team, const Call& call, std::ptrdiff_t row,
                                                          const Place& place, double weight, double denominator) {
     row::row_outcome outcome;
-    const auto input = read_row(call.in, call.caps, row, place);
+    auto input = read_row(call.in, call.caps, row, place);
+    input.first = 0;  // a constant to the compiler, which read_row's result is not
     using destination = std::conditional_t<Call::writes, row::row_gradient<typename Call::gradient_type>, row::no_gradient>;
     using program_type =
         row::row_program<Team, typename Call::objective_type, decltype(input.student), decltype(input.teacher), destination>;

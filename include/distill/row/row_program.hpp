@@ -54,6 +54,8 @@ class row_program {
     static constexpr bool finds_dlogp_sum = writes && has_scratch && traits::dlogp_sum_is_reverse_kl;
     /// H has to be summed before sweep 3.
     static constexpr bool sweeps_for_dlogp_sum = traits::needs_dlogp_sum && !finds_dlogp_sum;
+    /// Phase 2 is a sweep over the terms, for every row.
+    static constexpr bool always_sums = traits::has_vocabulary_terms && (sweeps_for_dlogp_sum || !writes);
     /// Sweep 3 reads h instead of making entries again.
     static constexpr bool keeps_derivatives = sweeps_for_dlogp_sum && has_scratch;
     /// log p - log q near a large KL(p || q) has few of float's digits left for what the gradient is made of, its distance
@@ -121,14 +123,12 @@ public:
     // --------------------------------------------------------------------------------------------------------------- sum
 
     /// Phase 2 finds something that phase 3 needs.
-    [[nodiscard]] constexpr bool wants_sums() const {
-        return usable_ && (clamps_matter_ || (traits::has_vocabulary_terms && (sweeps_for_dlogp_sum || !writes)));
-    }
+    [[nodiscard]] constexpr bool wants_sums() const { return usable_ && (always_sums || clamps_matter_); }
 
     /// Phase 2, of the part that the input is. The parts' records merge by addition.
     [[nodiscard]] DISTILL_INLINE constexpr sum_record<traits> sum() const {
         sum_record<traits> found;
-        if constexpr (traits::has_vocabulary_terms && (sweeps_for_dlogp_sum || !writes)) {
+        if constexpr (always_sums) {
             constexpr bool keep = writes && keeps_derivatives;
             const auto makers = entry_makers<number, real>();
             const auto slopes = broadcast([&](std::size_t g) { return factors_[g] * student_[g].inverse_temperature; });
@@ -190,8 +190,12 @@ public:
 
     /// All phases of a whole row, after set_scan.
     DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
+        if (!usable_) return {.finite = false};
         sum_record<traits> sums;
-        if (wants_sums()) sums = sum();
+        if constexpr (always_sums)
+            sums = sum();
+        else if (clamps_matter_)
+            sums = sum();
         double value = 0.0;
         row_outcome outcome = write(gradient, sums, value);
         outcome.loss += value;
