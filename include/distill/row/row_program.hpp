@@ -192,10 +192,7 @@ public:
     DISTILL_INLINE constexpr row_outcome operator()(const Gradient& gradient) const {
         if (!usable_) return {.finite = false};
         sum_record<traits> sums;
-        if constexpr (always_sums)
-            sums = sum();
-        else if (clamps_matter_)
-            sums = sum();
+        if (always_sums || clamps_matter_) sums = sum();
         double value = 0.0;
         row_outcome outcome = write(gradient, sums, value);
         outcome.loss += value;
