@@ -60,9 +60,9 @@ private:
     /// q (p / q)^b exp(c) - q, with the digits of a small log-ratio.
     template <class T>
     static constexpr T power_less_q(const entry<T>& e, const T& b, const T& c) {
-        const T small(0.25), exponent = b * e.log_ratio + c;
+        const T bound(0.25), exponent = b * e.log_ratio + c;
         const T power = exp(min(e.log_q + b * e.log_ratio + c, T(80.0)));
-        return select(abs(exponent) < small, e.q * expm1(min(exponent, small)), power - e.q);
+        return select(abs(exponent) < bound, e.q * expm1(min(exponent, bound)), power - e.q);
     }
 
     double log_sum_ = 0.0;

@@ -40,18 +40,18 @@ struct among_top_tokens : token_set_term<among_top_tokens<Divergence>> {
 
     template <class T>
     constexpr summand<T> inside(const entry<T>& e, const token_set<T>& set) const {
-        const T least(smallest_normal), floor(log_probability_floor), small(0.25);
+        const T least(smallest_normal), floor(log_probability_floor), bound(0.25);
         const T student = max(set.student_inside, least), teacher = max(set.teacher_inside, least);
         const T p = e.p / student, q = e.q / teacher, to_student = log(student), to_teacher = log(teacher);
         const T log_ratio = min(max(e.log_ratio - to_student + to_teacher, floor), -floor);
         // The branch not taken is kept from overflowing.
-        const T near = q * expm1(min(log_ratio, small));
+        const T series = q * expm1(min(log_ratio, bound));
         return evaluate(divergence, entry<T>{.log_p = max(e.log_p - to_student, floor),
                                              .p = p,
                                              .log_q = max(e.log_q - to_teacher, floor),
                                              .q = q,
                                              .log_ratio = log_ratio,
-                                             .difference = select(abs(log_ratio) < small, near, p - q),
+                                             .difference = select(abs(log_ratio) < bound, series, p - q),
                                              .unmasked = e.unmasked});
     }
     template <class T>
