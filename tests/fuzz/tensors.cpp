@@ -188,12 +188,13 @@ struct dlpack_tensor {
 template <std::size_t Count>
 dlpack_tensor read_dlpack(FuzzedDataProvider& bytes, const DLDataType (&types)[Count], bool per_row,
                           distill::dlpack_reader reader) {
-    constexpr int ranks[] = {0, 4, 5, -1, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()};
+    // More axes than two of rows are tested in tests/unit/interop/detail/tensor_axes.cpp; more than eight are refused unread.
+    constexpr int ranks[] = {0, 9, 10, -1, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()};
     dlpack_tensor t;
     DLTensor& f = t.fields;
     const bool batched = bytes.ConsumeBool();
     f.ndim = fuzz::one_in(bytes, 8) ? fuzz::pick(bytes, ranks) : (per_row ? 1 : 2) + (batched ? 1 : 0);
-    if (fuzz::one_in(bytes, 16)) f.ndim = bytes.ConsumeIntegralInRange(1, 3);
+    if (fuzz::one_in(bytes, 16)) f.ndim = bytes.ConsumeIntegralInRange(1, per_row ? 2 : 3);
     const std::size_t rank = f.ndim < 0 || f.ndim > 3 ? 0 : static_cast<std::size_t>(f.ndim);
     const bool with_strides = bytes.ConsumeBool();
     auto a = read_axes<std::int64_t, std::int64_t>(bytes, rank, with_strides && !per_row);

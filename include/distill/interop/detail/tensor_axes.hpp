@@ -114,11 +114,16 @@ inline tensor_rows rows_of(tensor_axis outer, tensor_axis inner, tensor_axis col
 
 /// [leading..., columns] as rows: any number of leading axes.
 inline tensor_rows rows_of(std::span<const tensor_axis> leading, tensor_axis columns, const tensor_memory& memory) {
-    constexpr std::ptrdiff_t most = (std::numeric_limits<std::ptrdiff_t>::max)();
+    const std::ptrdiff_t most =
+        (std::numeric_limits<std::ptrdiff_t>::max)() / static_cast<std::ptrdiff_t>(memory.element_bytes);
     bool empty = columns.length == 0;
+    // Of a tensor without elements too, whose other axes are lost where it becomes one axis of rows.
+    std::ptrdiff_t count = columns.length > 1 ? columns.length : 1;
     for (const tensor_axis& axis : leading) {
         if (axis.length < 0) return rows_of(tensor_axis{}, axis, columns, memory);
         empty = empty || axis.length == 0;
+        if (axis.length > 1 && count > most / axis.length) return {.problem = "has more elements than memory can hold"};
+        if (axis.length > 1) count *= axis.length;
     }
     // Axes that run as one are one; the first that does not is the outer one, which is refused.
     tensor_axis outer, inner;
@@ -129,8 +134,6 @@ inline tensor_rows rows_of(std::span<const tensor_axis> leading, tensor_axis col
             inner = axis;
         } else if (empty ||
                    (inner.stride > 0 && axis.stride % inner.stride == 0 && axis.stride / inner.stride == inner.length)) {
-            if (axis.length > 1 && inner.length > most / axis.length)
-                return {.problem = "has more elements than memory can hold"};
             inner.length *= axis.length;
         } else {
             outer = axis;
