@@ -160,7 +160,7 @@ TEST_CASE(
         const double value = f(in, expected.view()).value;
         for (const double size : {5e-324, 1e-310, 1e-200, 1e200, 1.5e307}) {
             CAPTURE(size);
-            if (distill_test::flushes_subnormals() && size < std::numeric_limits<double>::min()) continue;
+            if (distill_test::flushes_subnormals() && (size < std::numeric_limits<double>::min() || size > 1e300)) continue;
             for (double& w : e.weights) w = w == 0.0 ? 0.0 : size;
             CHECK(f(in, found.view()).value == doctest::Approx(value).epsilon(1e-14));
             CHECK(same_bits(found.memory, expected.memory));

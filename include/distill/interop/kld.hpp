@@ -219,7 +219,7 @@ inline void write_kld_row(const kld_shape& shape, std::span<const float> logits,
     constexpr std::uint32_t minus_infinity = 0xff800000u;  // by its bits, as -ffast-math has no NaN
     float largest = static_cast<float>(masked_logit), smallest = -static_cast<float>(masked_logit);
     for (const float z : logits) {
-        if (!is_finite(static_cast<double>(z)) && std::bit_cast<std::uint32_t>(z) != minus_infinity)
+        if (!is_finite(z) && std::bit_cast<std::uint32_t>(z) != minus_infinity)
             return report_error("logits are NaN or infinite");
         largest = (std::max)(largest, z), smallest = (std::min)(smallest, z);
     }
