@@ -137,7 +137,7 @@ public:
         return run(in, detail::as_gradient<Student>(destination), no_rows{}, &before);
     }
 
-    /// The loss of rows whose logits stand in memory a window at a time (head/in_chunks.hpp): `windows(backend, call)` runs
+    /// The loss of rows whose logits are in memory a window at a time (head/in_chunks.hpp): `windows(backend, call)` runs
     /// the rows of the checked call and returns their sums. The batch's logits and the destination say types and shape.
     template <class Student, class Teacher, class Destination, class Windows>
     loss_result in_windows(const batch<Student, Teacher>& in, const Destination& destination, const Windows& windows) const {

@@ -33,7 +33,7 @@ DISTILL_INLINE constexpr void fill_row(const Team& team, Element* row, std::ptrd
     team.outlined(row_filling<Team, Element>{team, row, count, value});
 }
 
-/// Where a row's logits stand, and where its gradient goes. Teacher and gradient are null where there is none.
+/// Where a row's logits are, and where its gradient goes. Teacher and gradient are null where there is none.
 template <class Student, class Teacher, class Gradient>
 struct row_place {
     const Student* student;

@@ -1,4 +1,4 @@
-/// Rows of a checked call whose logits stand in a window: memory for a few rows at a time.
+/// Rows of a checked call whose logits are in a window: memory for a few rows at a time.
 #pragma once
 
 #include <distill/call/checked_call.hpp>

@@ -1,4 +1,4 @@
-/// A loss of logits that never stand in memory all at once: somebody makes them, a few rows at a time.
+/// A loss of logits that are never in memory all at once: somebody makes them, a few rows at a time.
 #pragma once
 
 #include <distill/call/row_sums.hpp>

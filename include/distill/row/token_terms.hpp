@@ -155,7 +155,7 @@ private:
     /// The value of a term of a token set, and the sum of its derivatives. h_t is the derivative with respect to log p of
     /// the rest as one entry, whose mass is p_t. Every entry j outside the set has the part p_j h_t / p_t of it. This is
     /// written as h_t / p_t less in the dlogp_sum, and p_j h_t / p_t less at every token of the set. For a term that stays
-    /// in its set, the sum of its tokens' derivatives over p(S) stands in the place of h_t / p_t: nothing is sent outside.
+    /// in its set, the sum of its tokens' derivatives over p(S) replaces h_t / p_t: nothing is sent outside.
     template <class Term>
     DISTILL_INLINE constexpr set_outcome look_at_token_set(const weighted<Term>& t, std::size_t group,
                                                            single_entry* entries) const {
